@@ -1,0 +1,1 @@
+def refuse_existing(out): pass

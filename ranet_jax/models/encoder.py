@@ -1,0 +1,48 @@
+"""From the backbone's levels to l2-normalised matching features (paper section 3.4, supplement)."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from ranet_jax.array_typing import Features, Template
+from ranet_jax.models.blocks import ConvBlock
+from ranet_jax.models.resnet import Levels
+from ranet_jax.ops import average_pool, l2_normalise, max_pool, resize_half_pixel
+
+TEMPLATE_GRID = (15, 27)
+
+
+class MatchingFeatures(nn.Module):
+    """Reduces the last three levels, brings them to stride 16 and fuses them.
+
+    Attributes:
+        width: of the backbone's stem; the result has 8 times as many channels (512 in the paper).
+        reduction_size: kernel of the reductions; 3 as published, 1 as in the paper's supplement.
+        dtype: what the convolutions compute in; norms and the result are float32.
+    """
+
+    width: int = 64
+    reduction_size: int = 3
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, levels: Levels) -> Features:
+        """Levels at strides 8, 16 and 32 are read -> [b, h/16, w/16, 8*width], unit length over channels."""
+        _, _, c3, c4, c5 = levels
+        reduced = [
+            ConvBlock(multiple * self.width, self.reduction_size, self.dtype, name=name)(level)
+            for name, level, multiple in (("reduce3", c3, 2), ("reduce4", c4, 4), ("reduce5", c5, 8))
+        ]
+        size = c4.shape[1:3]
+        aligned = [
+            max_pool(reduced[0], 2, 2),
+            reduced[1],
+            resize_half_pixel(reduced[2].astype(jnp.float32), size),
+        ]
+        x = jnp.concatenate([l2_normalise(a) for a in aligned], axis=-1)
+        return l2_normalise(ConvBlock(8 * self.width, 3, self.dtype, name="fuse")(x))
+
+
+def pool_template(features: Features) -> Template:
+    """Averages features to the 15 x 27 template grid; they are not brought back to unit length (as published)."""
+    pooled = average_pool(features, TEMPLATE_GRID)
+    return pooled.reshape(pooled.shape[0], -1, pooled.shape[-1])

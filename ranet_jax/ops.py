@@ -1,0 +1,238 @@
+"""Resizing, pooling, normalising and box crops: what `jax.numpy` lacks.
+
+Two resizing conventions live side by side because the published network mixes them: *half-pixel* (pixel centres
+at i + 0.5) and *align-corners* (the first and last pixels of input and output coincide).
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from ranet_jax.array_typing import Boxes, FeatureMap, Frame
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+BOX_ENLARGEMENT = 1.5  # the object box grows by this factor before it is cropped
+SMALLEST_BOX = 32  # pixels; a smaller box is replaced by the whole frame
+
+
+def normalise(frame: Frame) -> Frame:
+    """Subtracts the ImageNet mean from RGB in [0, 1] and divides by its standard deviation."""
+    mean, std = jnp.asarray(IMAGENET_MEAN, frame.dtype), jnp.asarray(IMAGENET_STD, frame.dtype)
+    return (frame - mean) / std
+
+
+def l2_normalise(x: FeatureMap, epsilon: float = 1e-12) -> FeatureMap:
+    """Divides by the l2 norm over channels, the norm being at least `epsilon`; always in float32."""
+    x = x.astype(jnp.float32)
+    norm = jnp.sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True))
+    return x / jnp.maximum(norm, epsilon)
+
+
+def instance_norm(x: FeatureMap, epsilon: float = 1e-5) -> FeatureMap:
+    """Zero mean and unit (biased) variance over the positions of each map; statistics in float32."""
+    wide = x.astype(jnp.float32)
+    centred = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
+    return (centred * lax.rsqrt(variance + epsilon)).astype(x.dtype)
+
+
+def resize_half_pixel(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
+    """Bilinear resize to (height, width), half-pixel centres, no smoothing when it shrinks."""
+    if size == (2 * x.shape[1], 2 * x.shape[2]):
+        quarters = (np.full(length, 0.25) for length in x.shape[1:3])
+        return _double(x, *quarters)
+    shape = (x.shape[0], *size, x.shape[3])
+    return jax.image.resize(x, shape, "bilinear", antialias=False, precision=lax.Precision.HIGHEST)
+
+
+def resize_align_corners(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
+    """Bilinear resize to (height, width) in which the corner pixels keep their values."""
+    if size == (2 * x.shape[1], 2 * x.shape[2]):
+        rising = (np.arange(length) / (2 * length - 1) for length in x.shape[1:3])
+        return _double(x, *rising)
+    rows = _align_corners_matrix(x.shape[1], size[0])
+    columns = _align_corners_matrix(x.shape[2], size[1])
+    return _apply_separable(x, rows, columns)
+
+
+def max_pool(x: FeatureMap, window: int, stride: int, padding: int = 0) -> FeatureMap:
+    """Max pooling; the padding never wins."""
+    pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    return lax.reduce_window(
+        x, jnp.asarray(-jnp.inf, x.dtype), lax.max, (1, window, window, 1), (1, stride, stride, 1), pads
+    )
+
+
+def average_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
+    """Mean over an even partition of the map into (height, width) cells.
+
+    Where the sizes do not divide, cell i covers positions floor(i*in/out) to ceil((i+1)*in/out), as adaptive pooling
+    does elsewhere.
+    """
+    if x.shape[1:3] == size:
+        return x
+    rows, columns = _average_matrix(x.shape[1], size[0]), _average_matrix(x.shape[2], size[1])
+    return _apply_separable(x, rows, columns)
+
+
+def adaptive_max_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
+    """Maximum over the cells of `average_pool`."""
+    for axis, length in ((1, size[0]), (2, size[1])):
+        if x.shape[axis] != length:
+            members = _cell_members(x.shape[axis], length)
+            x = jnp.max(jnp.take(x, members, axis=axis), axis=axis + 1)
+    return x
+
+
+def object_box(mask: Bool[Array, "b H W"]) -> Boxes:
+    """The box to crop around an object: its extent enlarged 1.5 times, at the frame's aspect ratio, inside the frame.
+
+    The extent is last minus first (not plus one) and the centre is rounded down. The whole frame is returned for
+    an empty mask, and for a box with a side under 32 pixels (published code; paper supplement).
+
+    Returns:
+        y0, x0, y1, x1 with exclusive ends, [b, 4].
+    """
+    height, width = mask.shape[1:]
+    y_first, y_last = _first_and_last(jnp.any(mask, axis=2))
+    x_first, x_last = _first_and_last(jnp.any(mask, axis=1))
+    (half_y, half_x), (wide_y, wide_x) = _half_sides(height, width)
+    tall, wide = y_last - y_first, x_last - x_first
+    half_height = jnp.maximum(jnp.asarray(half_y)[tall], jnp.asarray(wide_y)[wide])
+    half_width = jnp.maximum(jnp.asarray(half_x)[tall], jnp.asarray(wide_x)[wide])
+    y, x = (y_first + y_last) // 2, (x_first + x_last) // 2
+    top, bottom = jnp.maximum(y - half_height, 0), jnp.minimum(y + half_height, height)
+    left, right = jnp.maximum(x - half_width, 0), jnp.minimum(x + half_width, width)
+    usable = (bottom - top >= SMALLEST_BOX) & (right - left >= SMALLEST_BOX) & jnp.any(mask, axis=(1, 2))
+    whole = jnp.asarray([0, 0, height, width])
+    return jnp.where(usable[:, None], jnp.stack([top, left, bottom, right], axis=1), whole)
+
+
+def crop_bilinear(image: Float[Array, "H W c"], box: Int[Array, "4"]) -> Float[Array, "H W c"]:
+    """The box of an image, resized to the image's own size: bilinear, half-pixel centres, clamped to the box."""
+    height, width = image.shape[:2]
+    rows = _half_pixel_taps(box[0], box[2], height)
+    columns = _half_pixel_taps(box[1], box[3], width)
+    return _interpolate(_interpolate(image, rows, axis=0), columns, axis=1)
+
+
+def crop_nearest(labels: Int[Array, "H W"], box: Int[Array, "4"]) -> Int[Array, "H W"]:
+    """The box of a label map, resized to the map's own size: position i reads floor(i*in/out)."""
+    height, width = labels.shape
+    rows = box[0] + jnp.arange(height) * (box[2] - box[0]) // height
+    columns = box[1] + jnp.arange(width) * (box[3] - box[1]) // width
+    return jnp.take(jnp.take(labels, rows, axis=0), columns, axis=1)
+
+
+def uncrop(maps: Float[Array, "n H W"], box: Int[Array, "4"]) -> Float[Array, "n H W"]:
+    """Puts maps back where `crop_bilinear` took its box: align-corners resize into the box, zero outside it."""
+    height, width = maps.shape[1:]
+    rows, inside_y = _align_corners_taps(box[0], box[2], height)
+    columns, inside_x = _align_corners_taps(box[1], box[3], width)
+    resized = _interpolate(_interpolate(maps, rows, axis=1), columns, axis=2)
+    return jnp.where(inside_y[:, None] & inside_x[None, :], resized, 0)
+
+
+# Taps of one axis: for every output position the two input positions to read and the share of the second.
+_Taps = tuple[Int[Array, " out"], Int[Array, " out"], Float[Array, " out"]]
+
+
+def _half_pixel_taps(start: Array, end: Array, size: int) -> _Taps:
+    extent = (end - start).astype(jnp.float32)
+    source = jnp.maximum((jnp.arange(size) + 0.5) * (extent / size) - 0.5, 0)
+    low = source.astype(jnp.int32)
+    return start + low, start + jnp.minimum(low + 1, end - start - 1), source - low
+
+
+def _align_corners_taps(start: Array, end: Array, size: int) -> tuple[_Taps, Bool[Array, " out"]]:
+    position = jnp.arange(size) - start
+    inside = (position >= 0) & (position < end - start)
+    # Integer division and remainder keep the position exact where a float32 product would not.
+    numerator = jnp.clip(position, 0, end - start - 1) * (size - 1)
+    denominator = jnp.maximum(end - start - 1, 1)
+    low = numerator // denominator
+    share = (numerator - low * denominator) / denominator
+    return (low, jnp.minimum(low + 1, size - 1), share.astype(jnp.float32)), inside
+
+
+def _interpolate(x: Array, taps: _Taps, axis: int) -> Array:
+    low, high, share = taps
+    share = share.reshape([-1 if i == axis else 1 for i in range(x.ndim)]).astype(x.dtype)
+    first, second = jnp.take(x, low, axis=axis), jnp.take(x, high, axis=axis)
+    return first + (second - first) * share
+
+
+def _first_and_last(present: Bool[Array, "b length"]) -> tuple[Int[Array, " b"], Int[Array, " b"]]:
+    return jnp.argmax(present, axis=1), present.shape[1] - 1 - jnp.argmax(present[:, ::-1], axis=1)
+
+
+@functools.cache
+def _half_sides(height: int, width: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Half sides (height, width) of the box of every object extent along y, then along x.
+
+    Tabulated on the host: the published boxes depend on float32 rounding, which a compiler is free to change.
+    """
+    aspect, factor = np.float32(height / width), np.float32(BOX_ENLARGEMENT / 2)
+    by_height = factor * np.arange(height, dtype=np.float32)
+    by_width = factor * np.arange(width, dtype=np.float32) * aspect
+    return tuple((t.astype(np.int32), (t / aspect).astype(np.int32)) for t in (by_height, by_width))
+
+
+def _double(x: FeatureMap, row_shares: np.ndarray, column_shares: np.ndarray) -> FeatureMap:
+    """Twice the height and width: position j becomes a mix with the one before it and one with the one after it.
+
+    Shares and slices instead of interpolation matrices: for the large maps of the decoder many times faster.
+
+    Args:
+        row_shares: what the row before j contributes to output row 2j; the row after j contributes the same shares
+            in reverse order to output row 2j + 1.
+        column_shares: the same for columns.
+    """
+    for axis, shares in ((1, row_shares), (2, column_shares)):
+        length = x.shape[axis]
+        share = jnp.asarray(shares, x.dtype).reshape([-1 if i == axis else 1 for i in range(4)])
+        before = lax.slice_in_dim(x, 0, length - 1, axis=axis)
+        after = lax.slice_in_dim(x, 1, length, axis=axis)
+        first, last = (lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, length - 1))
+        even = x + (jnp.concatenate([first, before], axis) - x) * share
+        odd = x + (jnp.concatenate([after, last], axis) - x) * jnp.flip(share, axis)
+        shape = tuple(2 * n if i == axis else n for i, n in enumerate(x.shape))
+        x = jnp.stack([even, odd], axis + 1).reshape(shape)
+    return x
+
+
+def _apply_separable(x: FeatureMap, rows: np.ndarray, columns: np.ndarray) -> FeatureMap:
+    rows, columns = jnp.asarray(rows, x.dtype), jnp.asarray(columns, x.dtype)
+    x = jnp.einsum("yh,bhwc->bywc", rows, x, precision=lax.Precision.HIGHEST)
+    return jnp.einsum("xw,bywc->byxc", columns, x, precision=lax.Precision.HIGHEST)
+
+
+@functools.cache
+def _align_corners_matrix(size: int, out: int) -> np.ndarray:
+    source = np.arange(out) * ((size - 1) / max(out - 1, 1))
+    return np.maximum(0, 1 - np.abs(source[:, None] - np.arange(size)))
+
+
+@functools.cache
+def _average_matrix(size: int, out: int) -> np.ndarray:
+    start, end = _cells(size, out)
+    positions = np.arange(size)
+    member = (positions >= start[:, None]) & (positions < end[:, None])
+    return member / (end - start)[:, None]
+
+
+@functools.cache
+def _cell_members(size: int, out: int) -> np.ndarray:
+    """Positions of each cell, [out, longest]; shorter cells repeat their last position."""
+    start, end = _cells(size, out)
+    return np.minimum(start[:, None] + np.arange((end - start).max()), end[:, None] - 1)
+
+
+def _cells(size: int, out: int) -> tuple[np.ndarray, np.ndarray]:
+    index = np.arange(out)
+    return index * size // out, -(-(index + 1) * size // out)
