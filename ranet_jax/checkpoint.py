@@ -1,1 +1,149 @@
-def refuse_existing(out): pass
+"""Checkpoints: an Orbax directory with the parameters and the model's own settings, so loading needs nothing else.
+
+The only file that imports Orbax.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+from ranet_jax.array_typing import Params
+from ranet_jax.errors import InputError
+from ranet_jax.models.initialise import abstract_params
+from ranet_jax.models.ranet import RANet
+
+PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+# Fields of the module that are not settings of the trained network.
+_NOT_SAVED = {"dtype", "parent", "name"}
+
+
+def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> None:
+    """Writes a checkpoint; the directory appears under its name only when it is complete.
+
+    Args:
+        path: the directory to create.
+        model: whose settings are kept beside the parameters.
+        params: float32.
+        trained: whether the whole network was trained, as opposed to a pre-trained backbone alone.
+
+    Raises:
+        InputError: if `path` exists or cannot be written.
+    """
+    path = Path(path).absolute()
+    refuse_existing(path)
+    settings = {"model": settings_of(model), "trained": trained}
+    items = ocp.args.Composite(
+        params=ocp.args.StandardSave(params), settings=ocp.args.JsonSave(settings)
+    )
+    try:
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            checkpointer.save(path, items)
+    except OSError as error:
+        raise InputError(
+            f"The checkpoint {path} could not be written ({error}); choose another place."
+        ) from error
+
+
+def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
+    """The model and its parameters from a checkpoint directory.
+
+    Args:
+        path: a directory written by `save`.
+        precision: what convolutions compute in, `float32` or `bfloat16`.
+
+    Raises:
+        InputError: for a directory that is missing, is no checkpoint, or holds the parameters of a network other
+            than its settings describe.
+    """
+    path = Path(path).absolute()
+    model = model_from_settings(read_settings(path)["model"], precision)
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    target = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+        abstract_params(model),
+    )
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        stored = checkpointer.metadata(path).item_metadata["params"]
+        _compare(path, _shapes(stored.tree), _shapes(target))
+        try:
+            items = ocp.args.Composite(params=ocp.args.StandardRestore(target))
+            return model, checkpointer.restore(path, items).params
+        except Exception as error:  # storage errors come in every type
+            raise _damaged(path) from error
+
+
+def read_settings(path: Path | str) -> dict:
+    """The settings kept in a checkpoint: `model` (fields of `RANet`) and `trained`.
+
+    Raises:
+        InputError: for a directory that is missing or is no checkpoint of this program.
+    """
+    path = Path(path).absolute()
+    if not path.is_dir():
+        raise InputError(
+            f"There is no checkpoint directory {path}; `ranet convert` makes one from published weights."
+        )
+    if not (path / "settings").is_dir() or not (path / "params").is_dir():
+        raise InputError(f"{path} is not a RANet checkpoint: it has no `settings` and `params` in it.")
+    try:
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            items = ocp.args.Composite(settings=ocp.args.JsonRestore())
+            settings = checkpointer.restore(path, items).settings
+        return {"model": settings["model"], "trained": settings["trained"]}
+    except Exception as error:  # storage errors come in every type
+        raise _damaged(path) from error
+
+
+def settings_of(model: RANet) -> dict:
+    """The fields of a model that its parameters depend on or were trained for."""
+    fields = (field.name for field in dataclasses.fields(model))
+    return {name: getattr(model, name) for name in fields if name not in _NOT_SAVED}
+
+
+def model_from_settings(settings: dict, precision: str = "float32") -> RANet:
+    """The model that `settings_of` describes.
+
+    Raises:
+        InputError: for settings this version does not know, or an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"The precision is {precision!r}; it can be {' or '.join(PRECISIONS)}.")
+    known = {field.name for field in dataclasses.fields(RANet)} - _NOT_SAVED
+    if unknown := sorted(set(settings) - known):
+        raise InputError(
+            f"The checkpoint has settings unknown to this version: {', '.join(unknown)}; install the version that "
+            "wrote it."
+        )
+    return RANet(**settings, dtype=PRECISIONS[precision])
+
+
+def refuse_existing(path: Path | str) -> None:
+    """Raises InputError if there is something at `path` already: a checkpoint is never overwritten."""
+    if Path(path).exists():
+        raise InputError(f"{path} exists already; choose another name or remove it first.")
+
+
+def _shapes(tree: Params) -> dict[str, tuple[int, ...]]:
+    flat = flax.traverse_util.flatten_dict(tree, sep="/")
+    return {name: tuple(leaf.shape) for name, leaf in flat.items()}
+
+
+def _compare(path: Path, stored: dict, expected: dict) -> None:
+    different = sorted(
+        name for name in stored.keys() | expected.keys() if stored.get(name) != expected.get(name)
+    )
+    if different:
+        raise InputError(
+            f"The checkpoint {path} was made for another configuration of the network: {len(different)} parameters "
+            f"differ from its settings, the first being {different[0]} (stored {stored.get(different[0])}, expected "
+            f"{expected.get(different[0])})."
+        )
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"The checkpoint {path} is damaged or incomplete; make or copy it again.")

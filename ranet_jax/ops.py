@@ -152,12 +152,11 @@ def _half_pixel_taps(start: Array, end: Array, size: int) -> _Taps:
 def _align_corners_taps(start: Array, end: Array, size: int) -> tuple[_Taps, Bool[Array, " out"]]:
     position = jnp.arange(size) - start
     inside = (position >= 0) & (position < end - start)
-    # Integer division and remainder keep the position exact where a float32 product would not.
-    numerator = jnp.clip(position, 0, end - start - 1) * (size - 1)
-    denominator = jnp.maximum(end - start - 1, 1)
-    low = numerator // denominator
-    share = (numerator - low * denominator) / denominator
-    return (low, jnp.minimum(low + 1, size - 1), share.astype(jnp.float32)), inside
+    # One float32 scale for all positions, as published: rounding decides pixels at the threshold.
+    scale = jnp.float32(size - 1) / jnp.maximum(end - start - 1, 1).astype(jnp.float32)
+    source = jnp.clip(position, 0, end - start - 1).astype(jnp.float32) * scale
+    low = jnp.minimum(source.astype(jnp.int32), size - 1)
+    return (low, jnp.minimum(low + 1, size - 1), source - low), inside
 
 
 def _interpolate(x: Array, taps: _Taps, axis: int) -> Array:
