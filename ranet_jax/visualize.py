@@ -16,7 +16,7 @@ _SHEET_COLOUR = (24, 24, 24)
 def overlay(
     frame: HostFrame, labels: HostMask, *, opacity: float = 0.45, contour: int = 2
 ) -> HostFrame:
-    """Tints each object of a frame in its DAVIS colour and draws its contour.
+    """Tints each object of a frame in its DAVIS colour, made bright, and draws its contour.
 
     Args:
         frame: uint8 [H, W, 3].
@@ -38,12 +38,19 @@ def overlay(
     shown = frame.copy()
     inside = labels > 0
     # Ids 256, 512, ... would otherwise wrap round to the background's black.
-    colours = davis_palette()[np.where(labels > 255, 1 + (labels - 1) % 255, labels)[inside]]
+    colours = _bright_palette()[np.where(labels > 255, 1 + (labels - 1) % 255, labels)[inside]]
     tinted = (1 - opacity) * frame[inside] + opacity * colours
     edge = _near_other_label(labels, contour)[inside]
-    tinted[edge] = colours[edge]
+    # Nearly white, so that a red object shows before a red wall.
+    tinted[edge] = 0.35 * colours[edge] + 0.65 * 255
     shown[inside] = np.rint(tinted).astype(np.uint8)
     return shown
+
+
+def _bright_palette() -> np.ndarray:
+    palette = davis_palette().astype(np.float32)
+    strongest = palette.max(axis=1, keepdims=True)
+    return 255 * palette / np.maximum(strongest, 1)
 
 
 def _near_other_label(labels: np.ndarray, width: int) -> np.ndarray:
