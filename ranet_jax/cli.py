@@ -9,7 +9,8 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ranet_jax.errors import InputError
@@ -32,10 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: From argparse, for `--help` and wrong arguments, and with 143 on SIGTERM.
     """
     args = _parser().parse_args(argv)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
     try:
-        args.run(args)
+        with _tidy_on_sigterm():
+            args.run(args)
     except InputError as error:
         print(f"ranet: error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -156,16 +156,18 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
 def _segment(args: argparse.Namespace) -> None:
     if args.checkpoint is None:
         raise InputError(
-            "Segmenting needs trained weights: give their folder with --checkpoint (`ranet convert` "
-            "makes one from published weights)."
+            "Segmenting needs trained weights: give their folder with --checkpoint (`ranet "
+            "convert` makes one from published weights)."
         )
     from ranet_jax import checkpoint
+    from ranet_jax.files import make_output_folder
     from ranet_jax.masks import read_mask
     from ranet_jax.segmenter import Segmenter
     from ranet_jax.video import open_video, segment_video
 
-    # Bad files are found before the weights are loaded, which takes far longer.
+    # Bad paths are found before the weights are loaded, which takes far longer.
     video, mask = open_video(args.input), read_mask(args.mask, first=True)
+    make_output_folder(args.out)
     model, params = checkpoint.load(args.checkpoint, precision=args.precision)
     summary = segment_video(
         Segmenter(model, params, combine=args.combine),
@@ -213,6 +215,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _terminate(signum: int, frame: object) -> None:
-    # An exception, unlike the signal's default, lets every `with` and `finally` tidy up.
-    raise SystemExit(TERMINATED)
+@contextmanager
+def _tidy_on_sigterm() -> Iterator[None]:
+    """Turns SIGTERM into an exception, which lets every `with` and `finally` tidy up."""
+
+    def terminate(signum: int, frame: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
