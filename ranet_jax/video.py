@@ -231,7 +231,8 @@ def _read_image(file: Path) -> HostFrame:
 def _open_file(path: Path) -> Video:
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
+            # FFmpeg plays any .txt file as a terminal would show it.
+            if not container.streams.video or container.format.name == "tty":
                 raise InputError(f"{path} has no video stream; give a video or a folder of frames.")
             stream = container.streams.video[0]
             length = stream.frames or None

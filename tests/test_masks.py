@@ -33,7 +33,7 @@ def test_palette_is_the_davis_one():
 
 
 def test_palette_is_that_of_published_masks(data_dir):
-    path = sorted(data_dir.glob("DAVIS17_multiobject/Annotations/480p/*/00000.png"))[0]
+    path = sorted(data_dir.glob("DAVIS17_multiobject/**/Annotations/**/00000.png"))[0]
     with Image.open(path) as image:
         published = np.array(image.getpalette()).reshape(-1, 3)
     used = range(8)
