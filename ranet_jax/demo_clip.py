@@ -67,13 +67,13 @@ def render_clip(frames: int = 24, height: int = 480, width: int = 854, *, object
     unit = height / 480
     garage = _photograph("motorcycle_left.png")
     astronaut = _cut_out(_photograph("astronaut.png"), _ASTRONAUT, 0.9 * unit)
-    cup = _cut_out(_photograph("coffee.png"), _CUP, 0.36 * unit)
+    cup = _cut_out(_photograph("coffee.png"), _CUP, 0.36 * unit) if objects == 2 else None
     clip = Clip(
         np.empty((frames, height, width, 3), np.uint8), np.empty((frames, height, width), np.uint8)
     )
     for index, t in enumerate(np.linspace(0, 1, frames)):
         layers = [_place(astronaut, height, width, **_astronaut_pose(t))]
-        if objects == 2:
+        if cup is not None:
             layers.append(_place(cup, height, width, **_cup_pose(t)))
         clip.frames[index], clip.labels[index] = _composite(_pan(garage, height, width, t), layers)
     return clip
