@@ -1,0 +1,43 @@
+"""Writing files so that a half-written one never carries its final name."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ranet_jax.errors import InputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Lends a hidden temporary path beside `path`, which takes its name when the block ends well.
+
+    A block that raises, an interrupt included, leaves `path` as it was and nothing beside it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def make_output_folder(path: Path) -> Path:
+    """Makes the folder and tries a file in it, so that a long run does not fail at its end.
+
+    Raises:
+        InputError: The folder cannot be made, or not written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"Cannot write to the output folder {path} ({reason}); choose another folder."
+        ) from error
+    return path
