@@ -1,10 +1,10 @@
 """Ranking Attention Network (RANet, ICCV 2019) for fast video object segmentation, in JAX and Flax.
 
-    model, params = ranet_jax.load("checkpoint-directory")
-    video = ranet_jax.Segmenter(model, params)
-    video.init(first_frame, mask)
-    for frame in frames:
-        labels = video.step(frame)
+model, params = ranet_jax.load("checkpoint-directory")
+video = ranet_jax.Segmenter(model, params)
+video.init(first_frame, mask)
+for frame in frames:
+    labels = video.step(frame)
 """
 
 from ranet_jax.checkpoint import load

@@ -1,4 +1,5 @@
-"""Checkpoints: an Orbax directory with the parameters and the model's own settings, so loading needs nothing else.
+"""Checkpoints: an Orbax directory with the parameters and the model's own settings, so loading
+needs nothing else.
 
 The only file that imports Orbax.
 """
@@ -57,8 +58,8 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
         precision: what convolutions compute in, `float32` or `bfloat16`.
 
     Raises:
-        InputError: for a directory that is missing, is no checkpoint, or holds the parameters of a network other
-            than its settings describe.
+        InputError: for a directory that is missing, is no checkpoint, or holds the parameters of a
+            network other than its settings describe.
     """
     path = Path(path).absolute()
     model = model_from_settings(read_settings(path)["model"], precision)
@@ -86,10 +87,13 @@ def read_settings(path: Path | str) -> dict:
     path = Path(path).absolute()
     if not path.is_dir():
         raise InputError(
-            f"There is no checkpoint directory {path}; `ranet convert` makes one from published weights."
+            f"There is no checkpoint directory {path}; `ranet convert` makes one from published "
+            f"weights."
         )
     if not (path / "settings").is_dir() or not (path / "params").is_dir():
-        raise InputError(f"{path} is not a RANet checkpoint: it has no `settings` and `params` in it.")
+        raise InputError(
+            f"{path} is not a RANet checkpoint: it has no `settings` and `params` in it."
+        )
     try:
         with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
             items = ocp.args.Composite(settings=ocp.args.JsonRestore())
@@ -116,14 +120,17 @@ def model_from_settings(settings: dict, precision: str = "float32") -> RANet:
     known = {field.name for field in dataclasses.fields(RANet)} - _NOT_SAVED
     if unknown := sorted(set(settings) - known):
         raise InputError(
-            f"The checkpoint has settings unknown to this version: {', '.join(unknown)}; install the version that "
+            f"The checkpoint has settings unknown to this version: {', '.join(unknown)}; install "
+            f"the version that "
             "wrote it."
         )
     return RANet(**settings, dtype=PRECISIONS[precision])
 
 
 def refuse_existing(path: Path | str) -> None:
-    """Raises InputError if there is something at `path` already: a checkpoint is never overwritten."""
+    """Raises InputError if there is something at `path` already: a checkpoint is never
+    overwritten.
+    """
     if Path(path).exists():
         raise InputError(f"{path} exists already; choose another name or remove it first.")
 
@@ -139,8 +146,10 @@ def _compare(path: Path, stored: dict, expected: dict) -> None:
     )
     if different:
         raise InputError(
-            f"The checkpoint {path} was made for another configuration of the network: {len(different)} parameters "
-            f"differ from its settings, the first being {different[0]} (stored {stored.get(different[0])}, expected "
+            f"The checkpoint {path} was made for another configuration of the network: "
+            f"{len(different)} parameters "
+            f"differ from its settings, the first being {different[0]} (stored "
+            f"{stored.get(different[0])}, expected "
             f"{expected.get(different[0])})."
         )
 

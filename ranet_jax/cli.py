@@ -189,16 +189,15 @@ def _convert(args: argparse.Namespace) -> None:
 
 
 def _demo(args: argparse.Namespace) -> None:
-    from ranet_jax.demo import UNTRAINED, run_demo
+    from ranet_jax.demo import UNTRAINED, run_demo, untrained_network
 
     if args.checkpoint is None:
         print(UNTRAINED, flush=True)
-    import ranet_jax
     from ranet_jax import checkpoint
     from ranet_jax.segmenter import Segmenter
 
     if args.checkpoint is None:
-        model, params = ranet_jax.demo_model(precision=args.precision)
+        model, params = untrained_network(args.precision)
     else:
         model, params = checkpoint.load(args.checkpoint, precision=args.precision)
     segmenter = Segmenter(model, params, combine=args.combine)

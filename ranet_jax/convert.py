@@ -1,7 +1,8 @@
-"""Published weights to parameters: an authors' RANet state dict, or a torchvision ResNet state dict.
+"""Published weights to parameters: an authors' RANet state dict, or a torchvision ResNet state
+dict.
 
-A `.pth` is read by PyTorch's safe loader (tensors and plain containers only, nothing is ever unpickled freely); an
-`.npz` holds the same arrays under the same names and needs no PyTorch.
+A `.pth` is read by PyTorch's safe loader (tensors and plain containers only, nothing is ever
+unpickled freely); an `.npz` holds the same arrays under the same names and needs no PyTorch.
 """
 
 import re
@@ -24,7 +25,9 @@ StateDict = dict[str, np.ndarray]
 # Parameters that the published files carry and the published network never reads.
 NEVER_USED = re.compile(r"(p_1b|res_1b|p_2b|rank_A)\.")
 # What a batch-norm ResNet has and an instance-norm encoder has no place for.
-NOT_IN_ENCODER = re.compile(r"(fc\.(weight|bias)|.*\.(running_mean|running_var|num_batches_tracked))$")
+NOT_IN_ENCODER = re.compile(
+    r"(fc\.(weight|bias)|.*\.(running_mean|running_var|num_batches_tracked))$"
+)
 
 # Our module paths as patterns, and the published name of each.
 _RENAMES = [
@@ -42,19 +45,21 @@ _RENAMES = [
     (r"lateral_connections/stride8_from_stride(\d+)/conv", r"ls1@\1.2"),
     (r"lateral_connections/stride4_from_stride(\d+)/conv", r"ls2@\1.2"),
     (r"lateral_connections/stride2_from_stride(\d+)/conv", r"ls3@\1.2"),
-    (r"pyramid/level(\d)_block1", r"R\1.0.2"),
-    (r"pyramid/level(\d)_block2/conv", r"R\1.1.2"),
-    (r"pyramid/level(\d)_scales/dilation1", r"R\1.2.l1"),
-    (r"pyramid/level(\d)_scales/dilation3", r"R\1.2.l2"),
-    (r"pyramid/level(\d)_scales/dilation6", r"R\1.2.l3"),
-    (r"pyramid/level3_res/(conv\d)", r"R3.4.\1"),
-    (r"pyramid/level(\d)_res/(conv\d)", r"R\1.3.\2"),
-    (r"pyramid/logits", r"R3.5"),
+    (r"pyramid/level(\d)/block1", r"R\1.0.2"),
+    (r"pyramid/level(\d)/block2/conv", r"R\1.1.2"),
+    (r"pyramid/level(\d)/scales/dilation1", r"R\1.2.l1"),
+    (r"pyramid/level(\d)/scales/dilation3", r"R\1.2.l2"),
+    (r"pyramid/level(\d)/scales/dilation6", r"R\1.2.l3"),
+    (r"pyramid/level3/res/(conv\d)", r"R3.4.\1"),
+    (r"pyramid/level(\d)/res/(conv\d)", r"R\1.3.\2"),
+    (r"pyramid/level3/logits", r"R3.5"),
 ]
 
 
 def published_name(path: str) -> str:
-    """The name in the authors' state dict of the parameter at one of our paths, e.g. `merge/block1/conv/kernel`."""
+    """The name in the authors' state dict of the parameter at one of our paths, e.g.
+    `merge/block1/conv/kernel`.
+    """
     module, kind = path.rsplit("/", 1)
     for pattern, name in _RENAMES:
         if match := re.fullmatch(pattern, module):
@@ -70,7 +75,8 @@ def convert(source: Path, out: Path, objects: Objects = "single", seed: int = 0)
     """Writes a checkpoint made from published weights.
 
     Args:
-        source: an authors' RANet `.pth`, a torchvision ResNet-50 or -101 `.pth`, or an `.npz` under the same names.
+        source: an authors' RANet `.pth`, a torchvision ResNet-50 or -101 `.pth`, or an `.npz` under
+            the same names.
         out: the checkpoint directory to create.
         objects: the matching path the weights were trained for (paper section 3.3).
         seed: of the modules that a ResNet file has no weights for.
@@ -79,8 +85,8 @@ def convert(source: Path, out: Path, objects: Objects = "single", seed: int = 0)
         A few lines for the user: what was read, what was skipped, what is untrained.
 
     Raises:
-        InputError: for a file that cannot be read or does not hold such weights, with every unknown, missing and
-            wrongly shaped name; nothing is written then.
+        InputError: for a file that cannot be read or does not hold such weights, with every
+            unknown, missing and wrongly shaped name; nothing is written then.
     """
     checkpoint.refuse_existing(out)
     state = read_state_dict(source)
@@ -110,10 +116,11 @@ def from_ranet(state: StateDict, objects: Objects) -> tuple[RANet, Params, list[
 
 
 def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, Params, list[str]]:
-    """Model, parameters and remarks from a torchvision ResNet state dict; all but the backbone is initialised.
+    """Model, parameters and remarks from a torchvision ResNet state dict; all but the backbone is
+    initialised.
 
-    Batch norm's scale and shift become those of instance norm (paper section 3.4); its running statistics have no
-    place in the network.
+    Batch norm's scale and shift become those of instance norm (paper section 3.4); its running
+    statistics have no place in the network.
 
     Raises:
         InputError: with every unknown, missing and wrongly shaped name.
@@ -121,7 +128,9 @@ def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, P
     model = RANet(objects=objects, depth=_depth(state, ""))
     skipped = sorted(name for name in state if NOT_IN_ENCODER.match(name))
     used = {name: value for name, value in state.items() if name not in skipped}
-    flat = {path: leaf for path, leaf in _flat_shapes(model).items() if path.startswith("backbone/")}
+    flat = {
+        path: leaf for path, leaf in _flat_shapes(model).items() if path.startswith("backbone/")
+    }
     names = {path: published_name(path).removeprefix("base_model.") for path in flat}
     params = init_params(model, seed) | _assign(flat, used, names)
     fresh = "The backbone is pre-trained; all other modules are initialised and not trained yet."
@@ -129,14 +138,17 @@ def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, P
 
 
 def read_state_dict(source: Path) -> StateDict:
-    """Arrays by name, float32, from a `.npz` or a `.pth`; `state_dict` wrappers and `module.` prefixes are undone.
+    """Arrays by name, float32, from a `.npz` or a `.pth`; `state_dict` wrappers and `module.`
+    prefixes are undone.
 
     Raises:
         InputError: for a missing or unreadable file, or one that holds anything but named arrays.
     """
     source = Path(source)
     if not source.is_file():
-        raise InputError(f"There is no file {source}; give the path of a .pth or .npz with weights.")
+        raise InputError(
+            f"There is no file {source}; give the path of a .pth or .npz with weights."
+        )
     if source.suffix not in (".npz", ".pth", ".pt"):
         raise InputError(f"{source} is neither .npz nor .pth; convert reads only these two.")
     raw = _read_npz(source) if source.suffix == ".npz" else _read_pth(source)
@@ -154,7 +166,9 @@ def _read_npz(source: Path) -> dict:
         with np.load(source, allow_pickle=False) as arrays:
             return dict(arrays)
     except Exception as error:  # numpy raises whatever zipfile, zlib and its own parser raise
-        raise InputError(f"{source} is not a readable .npz ({error}); download it again.") from error
+        raise InputError(
+            f"{source} is not a readable .npz ({error}); download it again."
+        ) from error
 
 
 def _read_pth(source: Path) -> dict:
@@ -162,17 +176,21 @@ def _read_pth(source: Path) -> dict:
         import torch
     except ImportError as error:
         raise InputError(
-            f"Reading {source} needs PyTorch; install it with `pip install 'ranet-jax[torch]'`, or save the same "
+            f"Reading {source} needs PyTorch; install it with `pip install 'ranet-jax[torch]'`, or "
+            f"save the same "
             "arrays as .npz where PyTorch is installed."
         ) from error
     try:
         raw = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # the loader raises whatever zipfile and its unpickler raise
         raise InputError(
-            f"{source} is damaged or holds more than tensors, so it was not loaded; only a plain state dict is read."
+            f"{source} is damaged or holds more than tensors, so it was not loaded; only a plain "
+            f"state dict is read."
         ) from error
     if not isinstance(raw, Mapping):
-        raise InputError(f"{source} holds a {type(raw).__name__}, not a state dict of arrays by name.")
+        raise InputError(
+            f"{source} holds a {type(raw).__name__}, not a state dict of arrays by name."
+        )
     return _to_numpy(raw)
 
 
@@ -187,7 +205,8 @@ def _depth(state: StateDict, prefix: str) -> int:
     pattern = re.compile(re.escape(prefix) + r"layer3\.(\d+)\.")
     blocks = {int(match[1]) for match in map(pattern.match, state) if match}
     by_blocks = {STAGES[depth][2]: depth for depth in (50, 101)}
-    # An unfamiliar number of blocks is compared with the network of the paper, so that the error lists the names.
+    # An unfamiliar number of blocks is compared with the network of the paper, so that the error
+    # lists the names.
     return by_blocks.get(len(blocks), 101)
 
 
@@ -210,7 +229,9 @@ def _assign(flat: Mapping, state: StateDict, names: Mapping[str, str]) -> Params
     }
     if any(problems.values()):
         found = "; ".join(f"{kind}: {_listing(items)}" for kind, items in problems.items() if items)
-        raise InputError(f"These are not the weights of a RANet or ResNet this program knows: {found}.")
+        raise InputError(
+            f"These are not the weights of a RANet or ResNet this program knows: {found}."
+        )
     tree = {path: jnp.asarray(array, jnp.float32) for path, array in arrays.items()}
     return flax.traverse_util.unflatten_dict(tree, sep="/")
 
@@ -224,7 +245,11 @@ def _published_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _skipped_lines(skipped: list[str]) -> list[str]:
-    return [f"Skipped {len(skipped)} that the network never uses: {_listing(skipped)}."] if skipped else []
+    return (
+        [f"Skipped {len(skipped)} that the network never uses: {_listing(skipped)}."]
+        if skipped
+        else []
+    )
 
 
 def _listing(names: list[str]) -> str:

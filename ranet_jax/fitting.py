@@ -1,7 +1,8 @@
-"""Frames and masks to the network's size and results back, on the host (paper section 3.5; published code).
+"""Frames and masks to the network's size and results back, on the host (paper section 3.5;
+published code).
 
-A frame is scaled with its aspect kept until it fits, centred, and surrounded with black. At the usual 854 x 480 that
-adds five columns on either side and changes no pixel.
+A frame is scaled with its aspect kept until it fits, centred, and surrounded with black. At the
+usual 854 x 480 that adds five columns on either side and changes no pixel.
 """
 
 from typing import NamedTuple
@@ -30,8 +31,8 @@ class Fit(NamedTuple):
 def fit(original: tuple[int, int], network: tuple[int, int]) -> Fit:
     """How a frame of `original` (height, width) fits the network's (height, width).
 
-    Columns are added in equal numbers on both sides, so a fractional width is rounded to the parity of the network's;
-    a fractional height is rounded down (as published).
+    Columns are added in equal numbers on both sides, so a fractional width is rounded to the parity
+    of the network's; a fractional height is rounded down (as published).
     """
     scale = min(network[0] / original[0], network[1] / original[1])
     height = min(network[0], max(1, int(original[0] * scale + 1e-6)))
@@ -40,7 +41,9 @@ def fit(original: tuple[int, int], network: tuple[int, int]) -> Fit:
 
 
 def fit_frame(frame: HostFrame, geometry: Fit) -> UInt8[np.ndarray, "H W 3"]:
-    """The frame at the network's size, bilinear (area-weighted where it shrinks), black around it."""
+    """The frame at the network's size, bilinear (area-weighted where it shrinks), black around
+    it.
+    """
     out = np.zeros((*geometry.network, 3), np.uint8)
     if geometry.resized != geometry.original:
         size = geometry.resized[::-1]
@@ -50,7 +53,9 @@ def fit_frame(frame: HostFrame, geometry: Fit) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def fit_labels(labels: HostMask, geometry: Fit) -> Int[np.ndarray, "H W"]:
-    """A label map at the network's size: nearest, position i reading floor(i*in/out); 0 around it."""
+    """A label map at the network's size: nearest, position i reading floor(i*in/out); 0 around
+    it.
+    """
     out = np.zeros(geometry.network, labels.dtype)
     rows, columns = (
         np.arange(r) * o // r for o, r in zip(geometry.original, geometry.resized, strict=True)
@@ -76,8 +81,8 @@ def unfit_map(values: Float[np.ndarray, "H W"], geometry: Fit) -> Float[np.ndarr
 def unfit_largest_label(values: Float[np.ndarray, "l H W"], geometry: Fit) -> HostMask:
     """The label of largest value at each pixel of the original frame.
 
-    Values are resized before they are compared, which keeps outlines smooth. The background wins a tie, and of two
-    objects that tie the later one, as in `models.combination.largest_label`.
+    Values are resized before they are compared, which keeps outlines smooth. The background wins a
+    tie, and of two objects that tie the later one, as in `models.combination.largest_label`.
     """
     best = unfit_map(values[0], geometry)
     labels = np.zeros(geometry.original, np.uint8)

@@ -1,7 +1,8 @@
 """Resizing, pooling, normalising and box crops: what `jax.numpy` lacks.
 
-Two resizing conventions live side by side because the published network mixes them: *half-pixel* (pixel centres
-at i + 0.5) and *align-corners* (the first and last pixels of input and output coincide).
+Two resizing conventions live side by side because the published network mixes them: *half-pixel*
+(pixel centres at i + 0.5) and *align-corners* (the first and last pixels of input and output
+coincide).
 """
 
 import functools
@@ -27,14 +28,18 @@ def normalise(frame: Frame) -> Frame:
 
 
 def l2_normalise(x: FeatureMap, epsilon: float = 1e-12) -> FeatureMap:
-    """Divides by the l2 norm over channels, the norm being at least `epsilon`; always in float32."""
+    """Divides by the l2 norm over channels, the norm being at least `epsilon`; always in
+    float32.
+    """
     x = x.astype(jnp.float32)
     norm = jnp.sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True))
     return x / jnp.maximum(norm, epsilon)
 
 
 def instance_norm(x: FeatureMap, epsilon: float = 1e-5) -> FeatureMap:
-    """Zero mean and unit (biased) variance over the positions of each map; statistics in float32."""
+    """Zero mean and unit (biased) variance over the positions of each map; statistics in
+    float32.
+    """
     wide = x.astype(jnp.float32)
     centred = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
@@ -64,15 +69,20 @@ def max_pool(x: FeatureMap, window: int, stride: int, padding: int = 0) -> Featu
     """Max pooling; the padding never wins."""
     pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     return lax.reduce_window(
-        x, jnp.asarray(-jnp.inf, x.dtype), lax.max, (1, window, window, 1), (1, stride, stride, 1), pads
+        x,
+        jnp.asarray(-jnp.inf, x.dtype),
+        lax.max,
+        (1, window, window, 1),
+        (1, stride, stride, 1),
+        pads,
     )
 
 
 def average_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
     """Mean over an even partition of the map into (height, width) cells.
 
-    Where the sizes do not divide, cell i covers positions floor(i*in/out) to ceil((i+1)*in/out), as adaptive pooling
-    does elsewhere.
+    Where the sizes do not divide, cell i covers positions floor(i*in/out) to ceil((i+1)*in/out), as
+    adaptive pooling does elsewhere.
     """
     if x.shape[1:3] == size:
         return x
@@ -90,10 +100,12 @@ def adaptive_max_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
 
 
 def object_box(mask: Bool[Array, "b H W"]) -> Boxes:
-    """The box to crop around an object: its extent enlarged 1.5 times, at the frame's aspect ratio, inside the frame.
+    """The box to crop around an object: its extent enlarged 1.5 times, at the frame's aspect ratio,
+    inside the frame.
 
-    The extent is last minus first (not plus one) and the centre is rounded down. The whole frame is returned for
-    an empty mask, and for a box with a side under 32 pixels (published code; paper supplement).
+    The extent is last minus first (not plus one) and the centre is rounded down. The whole frame is
+    returned for an empty mask, and for a box with a side under 32 pixels (published code; paper
+    supplement).
 
     Returns:
         y0, x0, y1, x1 with exclusive ends, [b, 4].
@@ -108,13 +120,17 @@ def object_box(mask: Bool[Array, "b H W"]) -> Boxes:
     y, x = (y_first + y_last) // 2, (x_first + x_last) // 2
     top, bottom = jnp.maximum(y - half_height, 0), jnp.minimum(y + half_height, height)
     left, right = jnp.maximum(x - half_width, 0), jnp.minimum(x + half_width, width)
-    usable = (bottom - top >= SMALLEST_BOX) & (right - left >= SMALLEST_BOX) & jnp.any(mask, axis=(1, 2))
+    usable = (
+        (bottom - top >= SMALLEST_BOX) & (right - left >= SMALLEST_BOX) & jnp.any(mask, axis=(1, 2))
+    )
     whole = jnp.asarray([0, 0, height, width])
     return jnp.where(usable[:, None], jnp.stack([top, left, bottom, right], axis=1), whole)
 
 
 def crop_bilinear(image: Float[Array, "H W c"], box: Int[Array, "4"]) -> Float[Array, "H W c"]:
-    """The box of an image, resized to the image's own size: bilinear, half-pixel centres, clamped to the box."""
+    """The box of an image, resized to the image's own size: bilinear, half-pixel centres, clamped
+    to the box.
+    """
     height, width = image.shape[:2]
     rows = _half_pixel_taps(box[0], box[2], height)
     columns = _half_pixel_taps(box[1], box[3], width)
@@ -130,7 +146,9 @@ def crop_nearest(labels: Int[Array, "H W"], box: Int[Array, "4"]) -> Int[Array, 
 
 
 def uncrop(maps: Float[Array, "n H W"], box: Int[Array, "4"]) -> Float[Array, "n H W"]:
-    """Puts maps back where `crop_bilinear` took its box: align-corners resize into the box, zero outside it."""
+    """Puts maps back where `crop_bilinear` took its box: align-corners resize into the box, zero
+    outside it.
+    """
     height, width = maps.shape[1:]
     rows, inside_y = _align_corners_taps(box[0], box[2], height)
     columns, inside_x = _align_corners_taps(box[1], box[3], width)
@@ -138,7 +156,8 @@ def uncrop(maps: Float[Array, "n H W"], box: Int[Array, "4"]) -> Float[Array, "n
     return jnp.where(inside_y[:, None] & inside_x[None, :], resized, 0)
 
 
-# Taps of one axis: for every output position the two input positions to read and the share of the second.
+# Taps of one axis: for every output position the two input positions to read and the share of the
+# second.
 _Taps = tuple[Int[Array, " out"], Int[Array, " out"], Float[Array, " out"]]
 
 
@@ -174,7 +193,8 @@ def _first_and_last(present: Bool[Array, "b length"]) -> tuple[Int[Array, " b"],
 def _half_sides(height: int, width: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     """Half sides (height, width) of the box of every object extent along y, then along x.
 
-    Tabulated on the host: the published boxes depend on float32 rounding, which a compiler is free to change.
+    Tabulated on the host: the published boxes depend on float32 rounding, which a compiler is free
+    to change.
     """
     aspect, factor = np.float32(height / width), np.float32(BOX_ENLARGEMENT / 2)
     by_height = factor * np.arange(height, dtype=np.float32)
@@ -183,13 +203,15 @@ def _half_sides(height: int, width: int) -> tuple[tuple[np.ndarray, np.ndarray],
 
 
 def _double(x: FeatureMap, row_shares: np.ndarray, column_shares: np.ndarray) -> FeatureMap:
-    """Twice the height and width: position j becomes a mix with the one before it and one with the one after it.
+    """Twice the height and width: position j becomes a mix with the one before it and one with the
+    one after it.
 
-    Shares and slices instead of interpolation matrices: for the large maps of the decoder many times faster.
+    Shares and slices instead of interpolation matrices: for the large maps of the decoder many
+    times faster.
 
     Args:
-        row_shares: what the row before j contributes to output row 2j; the row after j contributes the same shares
-            in reverse order to output row 2j + 1.
+        row_shares: what the row before j contributes to output row 2j; the row after j contributes
+            the same shares in reverse order to output row 2j + 1.
         column_shares: the same for columns.
     """
     for axis, shares in ((1, row_shares), (2, column_shares)):

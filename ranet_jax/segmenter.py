@@ -1,11 +1,11 @@
-"""Segment a video, or several at once: `init` with the first frame and its mask, then `step` with every other frame.
+"""Segment a video, or several at once: `init` with the first frame and its mask, then `step` with
+every other frame.
 
 Frames and masks come and go at their own size, on the host; what happens in between is `tracks.py`.
 """
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -32,11 +32,12 @@ NETWORK_SIZE = (480, 864)
 class Segmenter:
     """Follows the objects of videos.
 
-    One video: `init(frame, mask)`, then `step(frame)` gives its labels. Several videos in one batch: lists in,
-    lists out; a video that has ended is `None` from then on. The videos may differ in size and in their number of objects.
+    One video: `init(frame, mask)`, then `step(frame)` gives its labels. Several videos in one
+    batch: lists in, lists out; a video that has ended is `None` from then on. The videos may differ
+        in size and in their number of objects.
 
-    Memory does not grow with the number of frames. A step is compiled once for each bucket of 1, 2, 4, 8 or
-    16 objects (and each number of videos), whatever the sizes of the frames.
+    Memory does not grow with the number of frames. A step is compiled once for each bucket of 1, 2,
+    4, 8 or 16 objects (and each number of videos), whatever the sizes of the frames.
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class Segmenter:
         Args:
             model: the network; one for a single object follows several by running once for each.
             params: its parameters.
-            combine: how objects share out a frame, `softmax` (paper) or `argmax` (published code); the model's
-                own setting if None.
+            combine: how objects share out a frame, `softmax` (paper) or `argmax` (published code);
+                the model's own setting if None.
             size: height and width of the network's input, multiples of 32.
 
         Raises:
@@ -62,7 +63,9 @@ class Segmenter:
         if combine not in (None, "softmax", "argmax"):
             raise InputError(f"combine is {combine!r}; it can be softmax or argmax.")
         if min(size) < 32 or any(side % 32 for side in size):
-            raise InputError(f"The network's size is {size[0]}x{size[1]}; both must be multiples of 32.")
+            raise InputError(
+                f"The network's size is {size[0]}x{size[1]}; both must be multiples of 32."
+            )
         self._model = model if combine is None else model.clone(combine=combine)
         self._params = params
         self._size = tuple(size)
@@ -76,15 +79,20 @@ class Segmenter:
 
         Args:
             frame: RGB, uint8, [height, width, 3]; or one for each video.
-            mask: integer ids, [height, width], 0 for background, of at most 16 objects; or one for each video.
+            mask: integer ids, [height, width], 0 for background, of at most 16 objects; or one for
+                each video.
 
         Raises:
-            InputError: if a frame or mask has another type or size, or a mask is empty or has too many objects.
+            InputError: if a frame or mask has another type or size, or a mask is empty or has too
+                many objects.
         """
         self._batched = not isinstance(frame, np.ndarray)
         frames, masks = (list(frame), list(mask)) if self._batched else ([frame], [mask])
         if len(frames) != len(masks) or not frames:
-            raise InputError(f"There are {len(frames)} first frames for {len(masks)} masks; give as many of both.")
+            raise InputError(
+                f"There are {len(frames)} first frames for {len(masks)} masks; give as many of "
+                f"both."
+            )
         for one_frame, one_mask in zip(frames, masks, strict=True):
             _check_frame(one_frame)
             _check_mask(one_mask, one_frame)
@@ -103,7 +111,8 @@ class Segmenter:
         """Segments the next frame of the video, or of every video.
 
         Args:
-            frame: RGB, uint8, of the first frame's size; in a batch one for each video, None for one that has ended.
+            frame: RGB, uint8, of the first frame's size; in a batch one for each video, None for
+                one that has ended.
 
         Returns:
             Integer ids at the frame's size, with the ids of the masks; in a batch a list.
@@ -133,7 +142,8 @@ class Segmenter:
     def add_object(self, frame: HostFrame, mask: HostMask, video: int = 0) -> None:
         """Starts following further objects from the frame that was segmented last.
 
-        They get a template of their own, from this frame, and take their pixels from the objects already there.
+        They get a template of their own, from this frame, and take their pixels from the objects
+        already there.
 
         Args:
             frame: the frame given to the last `step` (or `init`), RGB, uint8.
@@ -141,15 +151,17 @@ class Segmenter:
             video: its place in the batch.
 
         Raises:
-            InputError: if there was no `init`, an id is in use, the objects are more than 16 in all, or the frame or
-                mask has another type or size.
+            InputError: if there was no `init`, an id is in use, the objects are more than 16 in
+                all, or the frame or mask has another type or size.
         """
         self._require_init()
         self._check_frames([frame if v == video else None for v in range(len(self._fits))])
         _check_mask(mask, frame)
         added, present = _ids(mask), self._ids[video]
         if taken := sorted(set(added) & set(present.values())):
-            raise InputError(f"Object id {taken[0]} is followed already; give the new object another id.")
+            raise InputError(
+                f"Object id {taken[0]} is followed already; give the new object another id."
+            )
         _check_count(len(added) + len(present))
         valid = np.asarray(self._state.valid[video])
         first = int(np.flatnonzero(valid.any(axis=1))[-1]) + 1
@@ -163,7 +175,8 @@ class Segmenter:
     def probability_maps(self, video: int = 0) -> dict[int, Float[np.ndarray, "height width"]]:
         """For each id the value in [0, 1] that it had at every pixel of the frame segmented last.
 
-        With `softmax` these are probabilities that add up to 1 with the background's; with `argmax` each object's own.
+        With `softmax` these are probabilities that add up to 1 with the background's; with `argmax`
+        each object's own.
 
         Raises:
             InputError: if no frame was segmented yet.
@@ -174,8 +187,12 @@ class Segmenter:
         return {id_: unfit_map(values[slot], geometry) for slot, id_ in self._ids[video].items()}
 
     def _start(self, frames, masks, ids, fits: list[Fit], count: int) -> tracks.VideoState:
-        """Encodes first frames: `count` tracks in each video, slots filled with `ids` in their order."""
-        labels = [fit_labels(_slot_labels(m, i), f) for m, i, f in zip(masks, ids, fits, strict=True)]
+        """Encodes first frames: `count` tracks in each video, slots filled with `ids` in their
+        order.
+        """
+        labels = [
+            fit_labels(_slot_labels(m, i), f) for m, i, f in zip(masks, ids, fits, strict=True)
+        ]
         fitted = [fit_frame(image, f) for image, f in zip(frames, fits, strict=True)]
         used = np.array([[slot < len(i) for slot in range(count * self._slots)] for i in ids])
         valid = used.reshape(len(frames), count, self._slots)
@@ -188,14 +205,17 @@ class Segmenter:
     def _check_frames(self, frames: list[HostFrame | None]) -> None:
         """A frame, or None, for every video, of the size of its first frame."""
         if len(frames) != len(self._fits):
-            raise InputError(f"There are {len(frames)} frames for {len(self._fits)} videos; give one for each.")
+            raise InputError(
+                f"There are {len(frames)} frames for {len(self._fits)} videos; give one for each."
+            )
         for one, geometry in zip(frames, self._fits, strict=True):
             if one is None:
                 continue
             _check_frame(one)
             if one.shape[:2] != geometry.original:
                 raise InputError(
-                    f"The frame is {_size(one)} and the first one was {_size_of(geometry.original)}; all frames of a "
+                    f"The frame is {_size(one)} and the first one was "
+                    f"{_size_of(geometry.original)}; all frames of a "
                     "video need the same size."
                 )
 
@@ -232,7 +252,9 @@ def _slot_labels(mask: HostMask, ids: Sequence[int]) -> np.ndarray:
 
 def _check_count(objects: int) -> None:
     if objects > BUCKETS[-1]:
-        raise InputError(f"There are {objects} objects; at most {BUCKETS[-1]} can be followed in one video.")
+        raise InputError(
+            f"There are {objects} objects; at most {BUCKETS[-1]} can be followed in one video."
+        )
 
 
 def _check_frame(frame: HostFrame) -> None:
@@ -240,7 +262,9 @@ def _check_frame(frame: HostFrame) -> None:
         kind = getattr(frame, "dtype", type(frame).__name__)
         raise InputError(f"A frame must be an RGB array of type uint8, not {kind}.")
     if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-        raise InputError(f"A frame must have the shape [height, width, 3], not {list(frame.shape)}.")
+        raise InputError(
+            f"A frame must have the shape [height, width, 3], not {list(frame.shape)}."
+        )
 
 
 def _check_mask(mask: HostMask, frame: HostFrame) -> None:
@@ -251,7 +275,8 @@ def _check_mask(mask: HostMask, frame: HostFrame) -> None:
         raise InputError(f"A mask must have the shape [height, width], not {list(mask.shape)}.")
     if mask.shape != frame.shape[:2]:
         raise InputError(
-            f"The mask is {_size(mask)} and the frame is {_size(frame)}; a mask of the frame's size is needed."
+            f"The mask is {_size(mask)} and the frame is {_size(frame)}; a mask of the frame's "
+            f"size is needed."
         )
     if mask.size and mask.min() < 0:
         raise InputError("The mask has negative ids; ids count from 1, and 0 is the background.")

@@ -1,12 +1,13 @@
 """The state of videos being segmented, and the compiled functions that start and advance it (pure).
 
-A video is followed by one or more *tracks*. A track has a template frame, a box and a static number of object slots.
-A network for several objects follows all objects of a frame in one track; a single-object network has a track
-for every object, each with its own box. Objects added at a later frame get a track whose template is that frame. All
-tracks of all videos are one batch for the network; their results meet in the frame, where they share out the pixels.
+A video is followed by one or more *tracks*. A track has a template frame, a box and a static number
+of object slots. A network for several objects follows all objects of a frame in one track; a
+single-object network has a track for every object, each with its own box. Objects added at a later
+frame get a track whose template is that frame. All tracks of all videos are one batch for the
+network; their results meet in the frame, where they share out the pixels.
 
-Dimension letters beyond those of `array_typing`: v videos, g tracks of a video, n slots of a track. Slot i of
-track j has the label j*n + i + 1.
+Dimension letters beyond those of `array_typing`: v videos, g tracks of a video, n slots of a track.
+Slot i of track j has the label j*n + i + 1.
 """
 
 import functools
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Int, UInt8
 
 from ranet_jax.array_typing import Frame, ObjectMasks, Params
 from ranet_jax.models.combination import LabelValues, label_values, largest_label
@@ -26,7 +27,9 @@ VideoLabels = UInt8[Array, "v H W"]
 
 
 class VideoState(NamedTuple):
-    """All that is kept from frame to frame; its size does not depend on how many frames there were."""
+    """All that is kept from frame to frame; its size does not depend on how many frames there
+    were.
+    """
 
     template: EncodedTemplate  # v*g templates, tracks fastest
     valid: Bool[Array, "v g n"]
@@ -63,12 +66,13 @@ def advance(
 ) -> tuple[VideoState, VideoLabels, LabelValues]:
     """Segments the next frame of every video.
 
-    Each track crops the frame and the previous labels around its box and segments the crop; the probabilities go
-    back to where they were cropped, zero elsewhere, the objects share out the pixels, and the result gives the
-    boxes for the next frame.
+    Each track crops the frame and the previous labels around its box and segments the crop; the
+    probabilities go back to where they were cropped, zero elsewhere, the objects share out the
+    pixels, and the result gives the boxes for the next frame.
 
     Returns:
-        The next state, the labels, and the values that decided them (see `combination.label_values`).
+        The next state, the labels, and the values that decided them (see
+        `combination.label_values`).
     """
     videos, tracks, slots = state.valid.shape
     logits = model.apply(
@@ -91,7 +95,8 @@ def advance(
 
 
 def join(state: VideoState, new: VideoState, video: int, first_track: int) -> VideoState:
-    """Writes the tracks of a one-video state into a video's tracks, from `first_track` on; room must be there.
+    """Writes the tracks of a one-video state into a video's tracks, from `first_track` on; room
+    must be there.
 
     Where the new labels are not 0 they replace the video's.
     """
@@ -110,7 +115,9 @@ def join(state: VideoState, new: VideoState, video: int, first_track: int) -> Vi
 
 
 def with_tracks(state: VideoState, tracks: int) -> VideoState:
-    """The same state with room for more tracks in every video; the new ones are empty and see the whole frame."""
+    """The same state with room for more tracks in every video; the new ones are empty and see the
+    whole frame.
+    """
     videos, present, slots = state.valid.shape
     added = tracks - present
     whole = jnp.asarray([0, 0, *state.labels.shape[1:]], state.boxes.dtype)

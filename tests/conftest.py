@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import oracle
 import pytest
+
+from ranet_jax.convert import from_ranet
+from ranet_jax.models.initialise import init_params
+from ranet_jax.models.ranet import RANet
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -30,3 +35,45 @@ def data_dir() -> Path:
 def weights_dir() -> Path:
     """ImageNet weights."""
     return _shared("weights")
+
+
+@pytest.fixture(scope="session")
+def reference(oracle_dir) -> oracle.Oracle:
+    return oracle.Oracle(oracle_dir)
+
+
+@pytest.fixture(scope="session")
+def published(reference) -> dict:
+    """The regenerated weights under their published names."""
+    return reference.state_dict()
+
+
+@pytest.fixture(scope="session")
+def published_single(published):
+    """Model and parameters of the single-object network."""
+    return from_ranet(published, "single")[:2]
+
+
+@pytest.fixture(scope="session")
+def published_multi(published):
+    """Model and parameters of the multi-object network."""
+    return from_ranet(published, "multi")[:2]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints how far the network is from the reference numbers."""
+    if oracle.figures:
+        terminalreporter.section("largest difference from the reference numbers")
+        for line in oracle.figures:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def small():
+    """A function that makes a small network with given settings, and its parameters."""
+
+    def make(**settings):
+        model = RANet(depth=14, width=8, **settings)
+        return model, init_params(model, seed=0)
+
+    return make

@@ -59,9 +59,15 @@ def network(monkeypatch):
     }
     for name, fake in fakes.items():
         monkeypatch.setitem(sys.modules, f"ranet_jax.{name}", fake)
-        monkeypatch.setattr(ranet_jax, name, fake, raising=False)
+        monkeypatch.setattr(
+            ranet_jax,
+            name,
+            fake,
+        )
     monkeypatch.setattr(
-        ranet_jax, "demo_model", lambda precision: (f"untrained in {precision}", {}), raising=False
+        ranet_jax,
+        "demo_model",
+        lambda precision: (f"untrained in {precision}", {}),
     )
 
 

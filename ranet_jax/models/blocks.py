@@ -9,7 +9,9 @@ from ranet_jax.ops import instance_norm
 
 
 def precision_of(dtype: jnp.dtype) -> lax.Precision | None:
-    """Full float32 products where float32 was asked for; accelerators would round the factors otherwise."""
+    """Full float32 products where float32 was asked for; accelerators would round the factors
+    otherwise.
+    """
     return lax.Precision.HIGHEST if dtype == jnp.float32 else None
 
 
@@ -23,7 +25,9 @@ def conv(
     bias: bool = False,
     name: str | None = None,
 ) -> nn.Conv:
-    """A `size` x `size` convolution that keeps the size of the map (divided by the stride), padded with zeros."""
+    """A `size` x `size` convolution that keeps the size of the map (divided by the stride), padded
+    with zeros.
+    """
     reach = dilation * (size // 2)
     return nn.Conv(
         features,
@@ -39,7 +43,8 @@ def conv(
 
 
 class ConvBlock(nn.Module):
-    """Instance norm without affine parameters, ReLU, convolution with bias (paper supplement, "Conv-block").
+    """Instance norm without affine parameters, ReLU, convolution with bias (paper supplement,
+    "Conv-block").
 
     Attributes:
         features: channels of the output.
@@ -61,8 +66,9 @@ class ConvBlock(nn.Module):
 class SharedConvBlock(nn.Module):
     """A Conv-block over the concatenation of maps that all objects share and maps of each object.
 
-    Norm and ReLU work channel by channel and a convolution adds up over channels, so the shared part is computed
-    once and added to every object's part: the result is that of concatenating, without the repetition.
+    Norm and ReLU work channel by channel and a convolution adds up over channels, so the shared
+    part is computed once and added to every object's part: the result is that of concatenating,
+    without the repetition.
 
     Attributes:
         features: channels of the output.
@@ -74,7 +80,9 @@ class SharedConvBlock(nn.Module):
 
     @nn.compact
     def __call__(self, shared: FeatureMap, own: FeatureMap) -> FeatureMap:
-        """`shared` [b, h, w, c1] and `own` [b*n, h, w, c2], objects fastest -> [b*n, h, w, features]."""
+        """`shared` [b, h, w, c1] and `own` [b*n, h, w, c2], objects fastest -> [b*n, h, w,
+        features].
+        """
         split = shared.shape[-1]
         channels = split + own.shape[-1]
         shape = (3, 3, channels, self.features)

@@ -1,7 +1,7 @@
 """From independent objects to one label a pixel (paper section 3.3).
 
-Both readings give every label a value; the largest wins, the background wins a tie, and of two objects that tie the
-later one wins.
+Both readings give every label a value; the largest wins, the background wins a tie, and of two
+objects that tie the later one wins.
 """
 
 from typing import Literal
@@ -17,10 +17,11 @@ LabelValues = Float[Array, "b l H W"]
 
 
 def label_logits(logits: Logits, valid: Valid) -> LabelValues:
-    """Logits of background and objects for a softmax: soft aggregation of independent probabilities.
+    """Logits of background and objects for a softmax: soft aggregation of independent
+    probabilities.
 
-    The background's probability is the product over objects of one minus theirs; each label's logit is the log
-    odds of its probability. Unused slots get minus infinity.
+    The background's probability is the product over objects of one minus theirs; each label's logit
+    is the log odds of its probability. Unused slots get minus infinity.
 
     Returns:
         [b, n+1, H, W], background first.
@@ -36,8 +37,8 @@ def label_logits(logits: Logits, valid: Valid) -> LabelValues:
 def label_values(probabilities: Probabilities, valid: Valid, combine: Combine) -> LabelValues:
     """A value for each label from the objects' probabilities.
 
-    `softmax` (the paper's) is the soft aggregation of `label_logits`; `argmax` (the published code's) compares the
-    probabilities with each other and with 0.5.
+    `softmax` (the paper's) is the soft aggregation of `label_logits`; `argmax` (the published
+    code's) compares the probabilities with each other and with 0.5.
 
     Returns:
         [b, n+1, H, W] in [0, 1], background first; unused slots are 0.

@@ -1,7 +1,7 @@
 """Merge module and three-level pyramid decoder (paper section 3.4, supplement).
 
-What depends on the current frame alone is computed once and shared by all objects; the objects of all videos lie in
-one batch axis, b*n with the objects fastest.
+What depends on the current frame alone is computed once and shared by all objects; the objects of
+all videos lie in one batch axis, b*n with the objects fastest.
 """
 
 import flax.linen as nn
@@ -11,11 +11,9 @@ from jaxtyping import Array, Float
 from ranet_jax.array_typing import FeatureMap
 from ranet_jax.models.blocks import ConvBlock, MultiScale, ResBlock, SharedConvBlock, conv
 from ranet_jax.models.resnet import Levels
-from ranet_jax.ops import average_pool, resize_align_corners, resize_half_pixel
+from ranet_jax.ops import average_pool, resize_align_corners
 
-Laterals = tuple[
-    Float[Array, "b h8 w8 c"], Float[Array, "b h4 w4 c"], Float[Array, "b h2 w2 c"]
-]
+Laterals = tuple[Float[Array, "b h8 w8 c"], Float[Array, "b h4 w4 c"], Float[Array, "b h2 w2 c"]]
 
 
 def _double(x: FeatureMap) -> FeatureMap:
@@ -35,13 +33,12 @@ class Merge(nn.Module):
 
     @nn.compact
     def __call__(self, maps: FeatureMap, shared: FeatureMap | None = None) -> FeatureMap:
-        """Maps of every stream, [s, h, w, c], and maps common to the streams of a video -> [s, 2h, 2w, 2*width]."""
-        size = (2 * maps.shape[1], 2 * maps.shape[2])
-        maps = resize_half_pixel(maps, size).astype(self.dtype)
+        """Maps of each stream, [s, h, w, c], and maps common to the streams of a video -> [s, h, w,
+        2*width].
+        """
         if shared is None:
             x = ConvBlock(4 * self.width, dtype=self.dtype, name="block1")(maps)
         else:
-            shared = resize_half_pixel(shared, size).astype(self.dtype)
             x = SharedConvBlock(4 * self.width, self.dtype, name="block1")(shared, maps)
         x = ResBlock(2 * self.width, dtype=self.dtype, name="res")(x)
         return ConvBlock(2 * self.width, dtype=self.dtype, name="block2")(x)
@@ -62,7 +59,9 @@ class LateralConnections(nn.Module):
     def __call__(self, levels: Levels) -> Laterals:
         """Levels at strides 2 to 32 -> `width` channels at strides 8, 4 and 2."""
         return tuple(
-            jnp.concatenate([self._lateral(levels, at, source) for source in range(at, at + 3)], axis=-1)
+            jnp.concatenate(
+                [self._lateral(levels, at, source) for source in range(at, at + 3)], axis=-1
+            )
             for at in (3, 2, 1)
         )
 
@@ -73,8 +72,52 @@ class LateralConnections(nn.Module):
         return resize_align_corners(x, levels[at - 1].shape[1:3])
 
 
+class Level(nn.Module):
+    """One level of the pyramid, which doubles the resolution at its end.
+
+    Attributes:
+        features: channels of the two Conv-blocks and of the multi-scale block.
+        res_features: channels in the middle of the Res-block.
+        dtype: what the convolutions compute in; parameters stay float32.
+    """
+
+    features: tuple[int, int, int]
+    res_features: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, lateral: FeatureMap, x: FeatureMap) -> FeatureMap:
+        """Lateral maps, [b, h, w, c1], and maps of each object, [b*n, h, w, c2] -> [b*n, 2h, 2w,
+        c].
+        """
+        x = self.refine(lateral, x)
+        x = ResBlock(self.res_features, dtype=self.dtype, name="res")(x)
+        return _double(x)
+
+    def refine(self, lateral: FeatureMap, x: FeatureMap) -> FeatureMap:
+        """All but the Res-block and the doubling."""
+        x = SharedConvBlock(self.features[0], self.dtype, name="block1")(lateral, x)
+        x = ConvBlock(self.features[1], dtype=self.dtype, name="block2")(x)
+        return MultiScale(self.features[2], self.dtype, name="scales")(x)
+
+
+class FinestLevel(Level):
+    """The last level: it doubles the resolution before its Res-block and ends with one logit a
+    pixel.
+    """
+
+    @nn.compact
+    def __call__(self, lateral: FeatureMap, x: FeatureMap) -> FeatureMap:
+        """Lateral maps, [b, h, w, c1], and maps of each object, [b*n, h, w, c2] -> [b*n, 2h, 2w,
+        1].
+        """
+        x = _double(self.refine(lateral, x))
+        x = ResBlock(self.res_features, dtype=self.dtype, name="res")(x)
+        return conv(1, 3, bias=True, dtype=self.dtype, name="logits")(x)
+
+
 class Pyramid(nn.Module):
-    """Three levels, each doubling the resolution, from merged maps to logits at the network's input size.
+    """Three levels, from merged maps at stride 8 to logits at the network's input size.
 
     Attributes:
         width: of the backbone's stem (64 in the paper).
@@ -92,24 +135,13 @@ class Pyramid(nn.Module):
         background: FeatureMap,
         previous_mask: Float[Array, "bn H W 1"],
     ) -> Float[Array, "bn H W"]:
-        """Merged foreground and background, [b*n, H/8, W/8, 2*width], and the previous masks -> logits, float32."""
-        w, at8 = self.width, foreground.shape[1:3]
-        previous_mask = average_pool(previous_mask, at8).astype(foreground.dtype)
+        """Merged foreground and background, [b*n, H/8, W/8, 2*width], and the previous masks ->
+        logits, float32.
+        """
+        w = self.width
+        previous_mask = average_pool(previous_mask, foreground.shape[1:3]).astype(foreground.dtype)
         x = jnp.concatenate([foreground, background, previous_mask], axis=-1)
-        x = self._refine(laterals[0], x, (4 * w, 4 * w, 2 * w), "level1")
-        x = ResBlock(w, dtype=self.dtype, name="level1_res")(x)
-        x = _double(x)
-        self.sow("intermediates", "level1", x)
-        x = self._refine(laterals[1], x, (2 * w, w, w // 2), "level2")
-        x = ResBlock(w // 4, dtype=self.dtype, name="level2_res")(x)
-        x = _double(x)
-        self.sow("intermediates", "level2", x)
-        x = _double(self._refine(laterals[2], x, (w, w // 2, w // 4), "level3"))
-        x = ResBlock(w // 8, dtype=self.dtype, name="level3_res")(x)
-        logits = conv(1, 3, bias=True, dtype=self.dtype, name="logits")(x)
-        return logits[..., 0].astype(jnp.float32)
-
-    def _refine(self, lateral: FeatureMap, x: FeatureMap, widths: tuple[int, int, int], name: str):
-        x = SharedConvBlock(widths[0], self.dtype, name=f"{name}_block1")(lateral, x)
-        x = ConvBlock(widths[1], dtype=self.dtype, name=f"{name}_block2")(x)
-        return MultiScale(widths[2], self.dtype, name=f"{name}_scales")(x)
+        x = Level((4 * w, 4 * w, 2 * w), w, self.dtype, name="level1")(laterals[0], x)
+        x = Level((2 * w, w, w // 2), w // 4, self.dtype, name="level2")(laterals[1], x)
+        x = FinestLevel((w, w // 2, w // 4), w // 8, self.dtype, name="level3")(laterals[2], x)
+        return x[..., 0].astype(jnp.float32)

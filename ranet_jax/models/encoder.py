@@ -26,11 +26,17 @@ class MatchingFeatures(nn.Module):
 
     @nn.compact
     def __call__(self, levels: Levels) -> Features:
-        """Levels at strides 8, 16 and 32 are read -> [b, h/16, w/16, 8*width], unit length over channels."""
+        """Levels at strides 8, 16 and 32 are read -> [b, h/16, w/16, 8*width], unit length over
+        channels.
+        """
         _, _, c3, c4, c5 = levels
         reduced = [
             ConvBlock(multiple * self.width, self.reduction_size, self.dtype, name=name)(level)
-            for name, level, multiple in (("reduce3", c3, 2), ("reduce4", c4, 4), ("reduce5", c5, 8))
+            for name, level, multiple in (
+                ("reduce3", c3, 2),
+                ("reduce4", c4, 4),
+                ("reduce5", c5, 8),
+            )
         ]
         size = c4.shape[1:3]
         aligned = [
@@ -43,6 +49,8 @@ class MatchingFeatures(nn.Module):
 
 
 def pool_template(features: Features) -> Template:
-    """Averages features to the 15 x 27 template grid; they are not brought back to unit length (as published)."""
+    """Averages features to the 15 x 27 template grid; they are not brought back to unit length (as
+    published).
+    """
     pooled = average_pool(features, TEMPLATE_GRID)
     return pooled.reshape(pooled.shape[0], -1, pooled.shape[-1])

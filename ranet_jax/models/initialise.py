@@ -1,4 +1,6 @@
-"""Fresh parameters without compiling the network: shapes by abstract evaluation, values on the host."""
+"""Fresh parameters without compiling the network: shapes by abstract evaluation, values on the
+host.
+"""
 
 import zlib
 
@@ -12,7 +14,9 @@ from ranet_jax.array_typing import Params
 
 
 def abstract_params(model: nn.Module) -> Params:
-    """Shapes and types of a RANet's parameters, as `jax.ShapeDtypeStruct` leaves; nothing is computed."""
+    """Shapes and types of a RANet's parameters, as `jax.ShapeDtypeStruct` leaves; nothing is
+    computed.
+    """
     frame = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     masks = jax.ShapeDtypeStruct((1, 1, 64, 64), jnp.float32)
     valid = jax.ShapeDtypeStruct((1, 1), jnp.bool_)
@@ -23,8 +27,8 @@ def abstract_params(model: nn.Module) -> Params:
 def init_params(model: nn.Module, seed: int) -> Params:
     """He-normal kernels, zero biases, unit scales; the same values on every platform.
 
-    Every parameter has its own stream, derived from `seed` and its name, so that two models that differ in one
-    module agree on all others.
+    Every parameter has its own stream, derived from `seed` and its name, so that two models that
+    differ in one module agree on all others.
     """
     flat = flax.traverse_util.flatten_dict(abstract_params(model), sep="/")
     values = {name: _init_one(name, leaf.shape, seed) for name, leaf in flat.items()}

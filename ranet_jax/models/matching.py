@@ -1,4 +1,6 @@
-"""Correlation of the current frame with the template, and what stands in for it in the -CL ablation."""
+"""Correlation of the current frame with the template, and what stands in for it in the -CL
+ablation.
+"""
 
 import jax.numpy as jnp
 from jax import lax
@@ -17,8 +19,8 @@ def correlate(template: Template, features: Features) -> SimilarityMaps:
         features: l2-normalised features of the current frame, [b, h, w, c].
 
     Returns:
-        One map for each template cell, [b, h, w, k], each in [-1, 1]; float32 products whatever the precision
-        of the network.
+        One map for each template cell, [b, h, w, k], each in [-1, 1]; float32 products whatever the
+        precision of the network.
     """
     return jnp.einsum("bkc,bhwc->bhwk", template, features, precision=lax.Precision.HIGHEST)
 
@@ -26,7 +28,9 @@ def correlate(template: Template, features: Features) -> SimilarityMaps:
 def masked_template(
     template: Template, weights: Float[Array, "b n k"], size: tuple[int, int]
 ) -> Float[Array, "b n h w c"]:
-    """Template features under each mask, laid out on the grid of the current frame (paper Table 5, "-CL")."""
+    """Template features under each mask, laid out on the grid of the current frame (paper Table 5,
+    "-CL").
+    """
     b, n, _ = weights.shape
     masked = template[:, None] * weights[..., None]
     grid = masked.reshape(b * n, *TEMPLATE_GRID, -1)

@@ -25,7 +25,7 @@ from ranet_jax.models.combination import Combine
 from ranet_jax.models.decoder import LateralConnections, Merge, Pyramid
 from ranet_jax.models.encoder import TEMPLATE_GRID, MatchingFeatures, pool_template
 from ranet_jax.models.resnet import Levels, ResNet
-from ranet_jax.ops import average_pool
+from ranet_jax.ops import average_pool, resize_half_pixel
 
 Objects = Literal["single", "multi"]
 Ranking = Literal["rank", "none", "max"]
@@ -42,17 +42,21 @@ class RANet(nn.Module):
     """Ranking Attention Network.
 
     Attributes:
-        objects: the matching path the parameters were trained for. `single`: one object a sample, hard background
-            weights, a score for each stream. `multi`: soft weights for all labels, one learned score for all.
+        objects: the matching path the parameters were trained for. `single`: one object a sample,
+            hard background weights, a score for each stream. `multi`: soft weights for all labels,
+            one learned score for all.
         depth: of the ResNet; 101 in the paper.
         width: channels of the ResNet's stem, 64 in the paper; everything else scales with it.
-        reduction_size: kernel of the encoder's reductions; 3 as published, 1 as in the paper's supplement.
-        ranking: `rank` (paper), `none` (all 405 maps in their places) or `max` (one map a stream); Table 4.
+        reduction_size: kernel of the encoder's reductions; 3 as published, 1 as in the paper's
+            supplement.
+        ranking: `rank` (paper), `none` (all 405 maps in their places) or `max` (one map a stream);
+            Table 4.
         correlation: False replaces the similarity maps by features of both frames ("-CL", Table 5).
         previous_mask: False feeds zeros instead of the previous mask ("-PM", Table 5).
         score_gradient: how the ranking network learns; see `ranking.rank_and_gather`.
         combine: how objects share out a frame; see `combination.label_values`.
-        dtype: what convolutions compute in; norms, similarities, scores and logits are float32 in any case.
+        dtype: what convolutions compute in; norms, similarities, scores and logits are float32 in
+            any case.
     """
 
     objects: Objects = "single"
@@ -66,7 +70,8 @@ class RANet(nn.Module):
     combine: Combine = "softmax"
     dtype: jnp.dtype = jnp.float32
 
-    def setup(self):
+    def setup(self) -> None:
+        """Makes the submodules that the flags ask for."""
         self.backbone = ResNet(self.depth, self.width, self.dtype)
         self.matching_features = MatchingFeatures(self.width, self.reduction_size, self.dtype)
         if self.correlation and self.ranking == "rank":
@@ -83,7 +88,9 @@ class RANet(nn.Module):
         previous_masks: ObjectMasks,
         valid: Valid,
     ) -> Logits:
-        """Segments one frame given another; what a training step calls. See `encode_template` and `segment`."""
+        """Segments one frame given another; what a training step calls. See `encode_template` and
+        `segment`.
+        """
         template = self.encode_template(template_frame, template_masks)
         return self.segment(template, frame, previous_masks, valid)
 
@@ -184,8 +191,14 @@ class RANet(nn.Module):
         return tuple(matching.masked_template(template.features, share, size) for share in shares)
 
     def _merge(self, streams, shared: FeatureMap | None) -> FeatureMap:
-        """Runs both streams of all objects through the one merge module: [2*b*n, ...], foreground first."""
-        maps = jnp.concatenate([s.reshape(-1, *s.shape[2:]) for s in streams])
+        """Runs both streams of all objects through the one merge module: [2*b*n, ...], foreground
+        first.
+        """
+        maps = self._double(jnp.concatenate([s.reshape(-1, *s.shape[2:]) for s in streams]))
         if shared is not None:
-            shared = jnp.concatenate([shared, shared])
+            shared = self._double(jnp.concatenate([shared, shared]))
         return self.merge(maps, shared)
+
+    def _double(self, maps: FeatureMap) -> FeatureMap:
+        size = (2 * maps.shape[1], 2 * maps.shape[2])
+        return resize_half_pixel(maps, size).astype(self.dtype)

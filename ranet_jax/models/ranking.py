@@ -1,8 +1,9 @@
-"""Ranking Attention Module: weigh, score, rank and gather similarity maps (paper section 3.2, Eq. 2 and 3).
+"""Ranking Attention Module: weigh, score, rank and gather similarity maps (paper section 3.2, Eq. 2
+and 3).
 
-A *stream* is a set of candidate maps that belong together: foreground and background of one object, or the labels
-of a multi-object video. Weights are never negative, so the peak of a weighted map is the weight times the peak of
-the map, and no tensor of weighted candidates is ever built.
+A *stream* is a set of candidate maps that belong together: foreground and background of one object,
+or the labels of a multi-object video. Weights are never negative, so the peak of a weighted map is
+the weight times the peak of the map, and no tensor of weighted candidates is ever built.
 """
 
 from typing import Literal, NamedTuple
@@ -32,7 +33,8 @@ class Candidates(NamedTuple):
 
 
 class RankingNetwork(nn.Module):
-    """The learned part of the score, f_n of Eq. 2: what the peaks around each template cell say of it.
+    """The learned part of the score, f_n of Eq. 2: what the peaks around each template cell say of
+    it.
 
     Attributes:
         width: of the backbone's stem (64 in the paper).
@@ -44,7 +46,9 @@ class RankingNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, swapped: Float[Array, "b ht wt 405"]) -> Float[Array, "b k"]:
-        """Maps with space and channels swapped, on the template grid -> one value a template cell, before ReLU."""
+        """Maps with space and channels swapped, on the template grid -> one value a template cell,
+        before ReLU.
+        """
         x = ConvBlock(2 * self.width, dtype=self.dtype, name="block1")(swapped)
         x = ResBlock(self.width // 2, dilation=2, dtype=self.dtype, name="res")(x)
         x = ConvBlock(1, dtype=self.dtype, name="block2")(x)
@@ -52,14 +56,18 @@ class RankingNetwork(nn.Module):
 
 
 def swap_space_and_channels(similarity: SimilarityMaps) -> Float[Array, "b ht wt 405"]:
-    """Max-pools the current frame to 15 x 27 and makes its 405 positions the channels of the template grid."""
+    """Max-pools the current frame to 15 x 27 and makes its 405 positions the channels of the
+    template grid.
+    """
     pooled = adaptive_max_pool(similarity, TEMPLATE_GRID)
     b, _, _, k = pooled.shape
     return pooled.reshape(b, -1, k).swapaxes(1, 2).reshape(b, *TEMPLATE_GRID, -1)
 
 
 def single_weights(masks: TemplateMasks) -> Weights:
-    """Foreground: soft area share. Background: 1 where at least 0.9 of the cell is background. [b, 2, k]."""
+    """Foreground: soft area share. Background: 1 where at least 0.9 of the cell is background. [b,
+    2, k].
+    """
     share = masks[:, 0]
     background = (1 - share >= HARD_BACKGROUND).astype(share.dtype)
     return jnp.stack([share, background], axis=1)
@@ -79,9 +87,7 @@ def rank_streams(
     return network(weighted.reshape(b * s, *weighted.shape[2:])).reshape(b, s, -1)
 
 
-def score(
-    similarity: SimilarityMaps, weights: Weights, rank: Scores, gate: Weights
-) -> Scores:
+def score(similarity: SimilarityMaps, weights: Weights, rank: Scores, gate: Weights) -> Scores:
     """Peak of each weighted map plus 0.2 times the gated learned term (Eq. 2, as published).
 
     Args:
@@ -102,9 +108,11 @@ def single_candidates(weights: Weights, scores: Scores) -> tuple[Candidates, Can
 def multi_candidates(
     weights: Weights, scores: Scores, valid: Valid
 ) -> tuple[Candidates, Candidates]:
-    """Foreground: the object's own maps. Background: the maps of every other label, background label first.
+    """Foreground: the object's own maps. Background: the maps of every other label, background
+    label first.
 
-    Maps of an object itself, and of unused slots, rank below everything (their score is minus infinity).
+    Maps of an object itself, and of unused slots, rank below everything (their score is minus
+    infinity).
     """
     b, labels, k = weights.shape
     n = labels - 1
@@ -117,11 +125,12 @@ def multi_candidates(
 def rank_and_gather(
     similarity: SimilarityMaps, candidates: Candidates, score_gradient: ScoreGradient
 ) -> tuple[RankedMaps, Int[Array, "b n 256"]]:
-    """The 256 weighted maps of highest score, best first (Eq. 3); of equal scores the lower index comes first.
+    """The 256 weighted maps of highest score, best first (Eq. 3); of equal scores the lower index
+    comes first.
 
-    Sorting passes no gradient to the scores, so `score_gradient` says where f_n learns from: `straight_through`
-    leaves the maps as they are and differentiates as if each were multiplied by its score, `gate` multiplies them,
-    `none` is the literal reading.
+    Sorting passes no gradient to the scores, so `score_gradient` says where f_n learns from:
+    `straight_through` leaves the maps as they are and differentiates as if each were multiplied by
+    its score, `gate` multiplies them, `none` is the literal reading.
 
     Returns:
         The maps, [b, n, h, w, 256], and the candidate each one came from.
@@ -142,7 +151,9 @@ def rank_and_gather(
 
 
 def all_maps(similarity: SimilarityMaps, weights: Weights) -> RankedMaps:
-    """Every weighted map in its place, zeros where masked (paper Table 4, "without ranking"): [b, s, h, w, k]."""
+    """Every weighted map in its place, zeros where masked (paper Table 4, "without ranking"): [b,
+    s, h, w, k].
+    """
     return similarity[:, None] * weights[:, :, None, None]
 
 
