@@ -50,10 +50,15 @@ def statistics(values: Float[np.ndarray, "t"] | Sequence[float]) -> Statistics:
     values = np.asarray(values, np.float64)
     if not np.isfinite(values).any():
         return Statistics(np.nan, np.nan, np.nan)
+    first, last = quarter_means(values)
+    recall = float(np.mean(np.nan_to_num(values) > 0.5))
+    return Statistics(_nanmean(values), recall, first - last)
+
+
+def quarter_means(values: Float[np.ndarray, "t"]) -> tuple[float, float]:
+    """Means of the first and of the last quarter of the frames; their difference is the decay."""
     ends = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
-    quarters = [values[a : b + 1] for a, b in zip(ends[:-1], ends[1:], strict=True)]
-    decay = _nanmean(quarters[0]) - _nanmean(quarters[-1])
-    return Statistics(_nanmean(values), float(np.mean(np.nan_to_num(values) > 0.5)), decay)
+    return _nanmean(values[: ends[1] + 1]), _nanmean(values[ends[3] :])
 
 
 def _nanmean(values: np.ndarray) -> float:
