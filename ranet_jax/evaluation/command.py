@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import evaluate, plots, protocols, records
-from ranet_jax.evaluation.protocols import Scores, Video
+from ranet_jax.evaluation import evaluate, plots, protocols, records, scoring
+from ranet_jax.evaluation.protocols import Video
+from ranet_jax.evaluation.scoring import Scores
 
 EXAMPLE = (
     "example: ranet evaluate --dataset davis2016 --root DAVIS --split val "
@@ -21,8 +22,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "evaluate",
         help="run a checkpoint over a DAVIS split and score it, or score a folder of predictions",
-        description="Runs a checkpoint over a DAVIS split and scores it, or scores a folder of predictions. "
-        "A run that was interrupted goes on where it stopped when started again.",
+        description="Runs a checkpoint over a DAVIS split and scores it, or scores a folder of "
+        "predictions. An interrupted run goes on where it stopped when started again.",
         epilog=EXAMPLE,
     )
     parser.add_argument("--dataset", required=True, choices=tuple(protocols.SPLITS))
@@ -64,8 +65,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Evaluates, writes everything into `--out`, prints the table; returns the exit status.
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluates, writes everything into `--out`, and prints the tables.
 
     Raises:
         InputError: see the functions this calls.
@@ -83,9 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.checkpoint:
         about |= _segment(arguments, videos, processes)
         if about.pop("helper_process"):
-            return 0
+            return
     if not all(video.annotated for video in videos):
-        return _pack(arguments, videos, about)
+        _pack(arguments, videos, about)
+        return
     scores = evaluate.score_split(
         videos,
         arguments.dataset,
@@ -94,7 +96,6 @@ def run(arguments: argparse.Namespace) -> int:
         processes=processes,
     )
     summarise(scores, about, arguments.out)
-    return 0
 
 
 def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, Any]:
@@ -118,11 +119,12 @@ def _segment(
     import jax
 
     import ranet_jax
+    from ranet_jax import checkpoint as checkpoints
 
     model, params = ranet_jax.load(arguments.checkpoint, precision=arguments.precision)
     settings = {
+        **checkpoints.read_settings(arguments.checkpoint),
         "model": records.describe_model(model),
-        **records.checkpoint_settings(Path(arguments.checkpoint)),
         "combine": arguments.combine,
         "precision": arguments.precision,
     }
@@ -181,27 +183,27 @@ def describe_speed(timing: records.Timing, batch: int) -> dict[str, Any] | None:
         "frames_per_second": timing.frames / timing.seconds,
         "timed_frames": timing.frames,
         "batch": batch,
-        "timed": "Segmenter.step, from decoded frames to label maps on the host, per process; the first step "
-        "of each group of videos, which may compile, is left out",
+        "timed": "Segmenter.step, from decoded frames to label maps on the host, per process; the "
+        "first step of each group of videos, which may compile, is left out",
     }
 
 
-def _pack(arguments: argparse.Namespace, videos: Sequence[Video], about: Mapping[str, Any]) -> int:
+def _pack(arguments: argparse.Namespace, videos: Sequence[Video], about: Mapping[str, Any]) -> None:
     partly = [video.name for video in videos if video.annotated]
     if partly:
         raise InputError(
-            f"Some sequences of the {arguments.split} split have all annotations ({', '.join(partly[:5])}) and "
-            "others only the first: evaluate the two kinds apart, with --sequences."
+            f"Some sequences of the {arguments.split} split have all annotations "
+            f"({protocols.listed(partly)}) and others only the first: evaluate the two kinds "
+            "apart, with --sequences."
         )
     archive = arguments.out / "submission.zip"
     arguments.out.mkdir(parents=True, exist_ok=True)
     predictions = arguments.predictions or arguments.out / "predictions"
-    protocols.zip_predictions(videos, predictions, archive)
+    scoring.zip_predictions(videos, predictions, archive)
     records.write_json(
         arguments.out / "results.json", {**about, "global": None, "per_sequence": []}
     )
     print(f"{len(videos)} sequences without public annotations: {archive} is ready for the server.")
-    return 0
 
 
 def summarise(scores: Mapping[str, Scores], about: Mapping[str, Any], out: Path) -> None:

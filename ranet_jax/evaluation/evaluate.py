@@ -1,4 +1,4 @@
-"""Runs a segmenter over a split and scores it, or scores a folder of predictions; goes on where it stopped."""
+"""Runs a segmenter over a split, scores predictions, and goes on where it stopped."""
 
 import multiprocessing
 import os
@@ -12,8 +12,9 @@ from typing import Any
 from tqdm import tqdm
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import inference, protocols, records
-from ranet_jax.evaluation.protocols import Dataset, Scores, Video
+from ranet_jax.evaluation import inference, records, scoring
+from ranet_jax.evaluation.protocols import Dataset, Video
+from ranet_jax.evaluation.scoring import Scores
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def claim(out: Path, run: Mapping[str, Any]) -> None:
     changed = [key for key in {**before, **run} if before.get(key) != run.get(key)]
     if changed:
         raise InputError(
-            f"{out} holds an evaluation with another {', '.join(sorted(changed))}: give another folder to "
-            "--out, or remove this one to start again."
+            f"{out} holds an evaluation with another {', '.join(sorted(changed))}: give another "
+            "folder to --out, or remove this one to start again."
         )
 
 
@@ -151,7 +152,8 @@ def score_split(
     Returns:
         Scores by name, in the order of `videos`.
     Raises:
-        InputError: listing every file that is missing or does not fit; what could be scored stays recorded.
+        InputError: listing every file that is missing or does not fit; what could be scored stays
+            recorded.
     """
     folder = _Folder(out, predictions)
     found = {video.name: folder.finished_scores(video) for video in videos}
@@ -163,7 +165,7 @@ def score_split(
             found[name], wrong = job.result() if job else (None, [])
             problems += wrong
     if problems:
-        raise InputError(protocols.describe_problems(folder.predictions, problems))
+        raise InputError(scoring.describe_problems(folder.predictions, problems))
     return found
 
 
@@ -194,7 +196,7 @@ def _score_and_record(
     if before:
         return before, []
     inputs = folder.inputs(video)
-    scores, problems = protocols.score(video, folder.predictions, dataset)
+    scores, problems = scoring.score(video, folder.predictions, dataset)
     if scores:
         records.write_json(folder.scores(video), records.scores_to_json(video, scores, inputs))
     return scores, problems

@@ -78,8 +78,8 @@ def segment_group(
 ) -> Iterator[tuple[Video, Timing]]:
     """Segments videos side by side, and yields each as soon as its label maps are complete on disk.
 
-    The maps of a video appear under `out / name` all at once, after its last frame; frame 1 is the mask
-    that was given.
+    The maps of a video appear under `out / name` all at once, after its last frame; frame 1 is the
+    mask that was given.
 
     Args:
         segmenter: is initialised here; one that has run before may be used again.
@@ -102,7 +102,8 @@ def segment_group(
         for video, mask in zip(videos, masks, strict=True):
             if not mask.any():
                 raise InputError(
-                    f"{video.annotations[0]} marks no object: the first frame must show what to follow."
+                    f"{video.annotations[0]} marks no object: the first frame must show what to "
+                    "follow."
                 )
         segmenter.init([future.result() for future in _read(pool, running, 0)], masks)
         _write(pool, running, masks, 0)

@@ -1,9 +1,9 @@
 """Region similarity J and boundary accuracy F, as the DAVIS evaluations define them.
 
-Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR 2016,
-and Pont-Tuset et al., "The 2017 DAVIS Challenge on Video Object Segmentation". Definitions: J is the
-intersection over union (1 where both masks are empty); F is the F-measure of the boundary pixels, each
-boundary matched within a small distance of the other.
+Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation",
+CVPR 2016, and Pont-Tuset et al., "The 2017 DAVIS Challenge on Video Object Segmentation".
+Definitions: J is the intersection over union (1 where both masks are empty); F is the F-measure of
+the boundary pixels, each boundary matched within a small distance of the other.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from ranet_jax.evaluation import bitmasks
 BOUNDARY_TOLERANCE = 0.008  # share of the image diagonal
 # A batch of masks should fit, with its working copies, into the second-level cache of a core.
 _BATCH_WORDS = 6144
-_FRAMES_AT_ONCE = 16
+_FRAMES_AT_ONCE = 8
 
 
 class Statistics(NamedTuple):
@@ -36,16 +36,17 @@ def boundary_radius(height: int, width: int, tolerance: float = BOUNDARY_TOLERAN
     Args:
         height: of the image, in pixels.
         width: of the image, in pixels.
-        tolerance: share of the image diagonal, rounded up to whole pixels; from 1 on, a number of pixels.
+        tolerance: share of the image diagonal, rounded up to whole pixels; from 1 on, a number of
+            pixels.
     """
     return ceil(tolerance if tolerance >= 1 else tolerance * hypot(height, width))
 
 
-def statistics(values: Float[np.ndarray, "t"] | Sequence[float]) -> Statistics:
+def statistics(values: Float[np.ndarray, " t"] | Sequence[float]) -> Statistics:
     """Mean, recall and decay of one measure over time.
 
-    Frames without a value (NaN) are left out of means and count as a miss in the recall. The four quarters
-    of the decay share their end frames. Without any value, all three are NaN.
+    Frames without a value (NaN) are left out of means and count as a miss in the recall. The four
+    quarters of the decay share their end frames. Without any value, all three are NaN.
     """
     values = np.asarray(values, np.float64)
     if not np.isfinite(values).any():
@@ -55,7 +56,7 @@ def statistics(values: Float[np.ndarray, "t"] | Sequence[float]) -> Statistics:
     return Statistics(_nanmean(values), recall, first - last)
 
 
-def quarter_means(values: Float[np.ndarray, "t"]) -> tuple[float, float]:
+def quarter_means(values: Float[np.ndarray, " t"]) -> tuple[float, float]:
     """Means of the first and of the last quarter of the frames; their difference is the decay."""
     ends = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
     return _nanmean(values[: ends[1] + 1]), _nanmean(values[ends[3] :])
@@ -74,8 +75,8 @@ def j_and_f(
 ) -> tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n t"]]:
     """J and F of every object in every frame.
 
-    Objects are matched by id. An id that one side does not have is an empty mask there; labels that are
-    not among `objects` are background.
+    Objects are matched by id. An id that one side does not have is an empty mask there; labels
+    that are not among `objects` are background.
 
     Args:
         ground_truth: label maps.
@@ -108,7 +109,7 @@ def mask_j_and_f(
     ground_truth: Int[np.ndarray, "t h w"],
     prediction: Int[np.ndarray, "t h w"],
     tolerance: float = BOUNDARY_TOLERANCE,
-) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "t"]]:
+) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]]:
     """J and F of one object, every label that is not 0 counting as the object (DAVIS-2016).
 
     Arguments and errors as in `j_and_f`; returns J and F, both [frames].
@@ -121,8 +122,9 @@ def mask_j_and_f(
 def _check(ground_truth: np.ndarray, prediction: np.ndarray, objects: Sequence[int]) -> None:
     if ground_truth.shape != prediction.shape or ground_truth.ndim != 3 or 0 in ground_truth.shape:
         raise InputError(
-            f"Ground truth of shape {ground_truth.shape} and a prediction of shape {prediction.shape} cannot "
-            "be compared: give label maps of the same frames, height and width."
+            f"Ground truth of shape {ground_truth.shape} and a prediction of shape "
+            f"{prediction.shape} cannot be compared: give label maps of the same frames, height "
+            "and width."
         )
     for labels in (ground_truth, prediction):
         if labels.dtype != np.bool_ and not np.issubdtype(labels.dtype, np.integer):
@@ -179,7 +181,7 @@ def _score_object(
 
 
 def _batches(boxes: np.ndarray, frames: np.ndarray) -> list[np.ndarray]:
-    """Splits frames so that the boxes of each part, all as large as its largest, fit into the cache."""
+    """Splits frames into parts whose boxes, all as large as the largest, fit into the cache."""
     if not len(frames):
         return []
     height, width = (boxes[frames, 2:] - boxes[frames, :2]).max(axis=0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ranet_jax.evaluation import metrics, published
-from ranet_jax.evaluation.protocols import Scores
+from ranet_jax.evaluation.scoring import Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _POINTS_OVER_TIME = 50
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure, in inches; without pyplot, so that no window system or global state is touched."""
+    """An empty figure, in inches; made without pyplot, so that nothing global is touched."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=150)
@@ -81,7 +81,7 @@ def over_time(values: np.ndarray) -> np.ndarray:
 
 
 def plot_over_time(scores: Mapping[str, Scores], title: str, path: Path) -> None:
-    """J over the length of the videos: every object, their mean, and what is lost from first to last quarter."""
+    """J over the length of the videos, and what is lost from the first to the last quarter."""
     kept = [s.j for s in scores.values() if s.j.shape[1] > 0]
     curves = np.concatenate([over_time(j) for j in kept])
     ends = [metrics.quarter_means(row) for j in kept for row in j]
@@ -97,13 +97,13 @@ def plot_over_time(scores: Mapping[str, Scores], title: str, path: Path) -> None
         axes.hlines(value, start, end, color=RED, linewidth=2.4)
         axes.annotate(
             f"{value:.3f}",
-            ((start + end) / 2, value),
-            xytext=(0, -12),
+            (start + 1 if start == 0 else end - 1, value),
+            xytext=(0, 5),
             textcoords="offset points",
-            ha="center",
+            ha="left" if start == 0 else "right",
             color=RED,
-            fontsize=9,
             fontweight="bold",
+            bbox={"boxstyle": "square,pad=0.1", "color": "white", "alpha": 0.8},
         )
     axes.plot([], [], color=RED, linewidth=2.4, label="mean of first and last quarter")
     axes.set_xlim(0, 100)
@@ -111,7 +111,7 @@ def plot_over_time(scores: Mapping[str, Scores], title: str, path: Path) -> None
     axes.set_xlabel("time (% of the scored frames)")
     axes.set_ylabel("J")
     tidy(axes)
-    axes.legend(loc="lower left", frameon=True, edgecolor="none", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     axes.set_title(f"{title}: J decay {first - last:+.3f}", loc="left", fontsize=11)
     save(figure, path)
 
@@ -140,6 +140,7 @@ def plot_speed(ours: Sequence[tuple[str, float, float]], title: str, path: Path)
     for color, (name, speed, accuracy) in zip(_cycle(len(ours)), ours, strict=True):
         axes.scatter(speed, accuracy, s=130, marker="*", color=color, label=name, zorder=3)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("frames a second (published: as published, on their hardware)")
     axes.set_ylabel("J&F mean (%)")
     axes.margins(x=0.1, y=0.08)
@@ -149,20 +150,31 @@ def plot_speed(ours: Sequence[tuple[str, float, float]], title: str, path: Path)
     save(figure, path)
 
 
-# Names that would cover a neighbour's at their usual place to the right of the point.
+# Names that would cover a neighbour at their usual place to the right of the point.
 _NAME_SIDES = {
-    "OnAVOS": "left",
     "CINM": "below",
-    "PReMVOS": "left",
+    "FAVOS": "below",
+    "FEELVOS": "below",
+    "MaskTrack": "left",
+    "OSVOS": "left",
     "OSVOS-S": "below",
-    "RGMP": "below",
+    "OnAVOS": "below",
+    "PLM": "below",
+    "PReMVOS": "above",
+    "SFL": "below",
+    "VPN": "above",
 }
 
 
 def _name_points(
     axes: "Axes", rows: Sequence[published.Davis2016Val], speeds: Sequence[float]
 ) -> None:
-    places = {"right": ((6, 0), "left"), "left": ((-6, 0), "right"), "below": ((0, -12), "center")}
+    places = {
+        "right": ((6, 0), "left"),
+        "left": ((-6, 0), "right"),
+        "above": ((0, 11), "center"),
+        "below": ((0, -11), "center"),
+    }
     for row, speed in zip(rows, speeds, strict=True):
         offset, align = places[_NAME_SIDES.get(row.method, "right")]
         axes.annotate(

@@ -16,7 +16,8 @@ import numpy as np
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import metrics
-from ranet_jax.evaluation.protocols import Scores, Video
+from ranet_jax.evaluation.protocols import Video
+from ranet_jax.evaluation.scoring import Scores
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -112,12 +113,6 @@ def describe_model(model: Any) -> dict[str, Any]:
         elif isinstance(value, list | tuple):
             settings[field.name] = [v for v in value if isinstance(v, str | bool | int | float)]
     return settings
-
-
-def checkpoint_settings(checkpoint: Path) -> dict[str, Any]:
-    """What a checkpoint says of its training (stage, online iterations, ...): its `settings.json`, if any."""
-    found = read_json(checkpoint / "settings.json")
-    return {key: value for key, value in found.items() if key != "model"} if found else {}
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`ranet report`: from any number of `results.json`, the tables of the paper with ours beside them."""
+"""`ranet report`: the tables of the paper, with ours from any number of `results.json` beside."""
 
 import argparse
 import json
@@ -32,6 +32,7 @@ class Run:
         ranking: how similarity maps are ranked: rank, none or max.
         ablations: among -CL, -PM, -IP and -VF.
         iterations: of online learning.
+        checkpoint: hash of the checkpoint, None if unknown.
         group: equal for runs that differ in ablations and online learning alone.
     """
 
@@ -44,6 +45,7 @@ class Run:
     ranking: str
     ablations: tuple[str, ...]
     iterations: int
+    checkpoint: str | None
     group: str
 
     @property
@@ -77,6 +79,7 @@ def read_run(path: Path) -> Run:
         ranking=model.get("ranking", "rank"),
         ablations=_ablations(model, settings),
         iterations=(settings.get("online") or {}).get("iterations") or 0,
+        checkpoint=(found.get("checkpoint") or {}).get("sha256"),
         group=json.dumps(about, sort_keys=True),
     )
 
@@ -148,13 +151,22 @@ def _table_2(runs: Sequence[Run]) -> Table:
 
 def _table_3(runs: Sequence[Run]) -> Table:
     rows = [Row(r.method, ("yes" if r.online else "no", *r[2:])) for r in published.TABLE_3]
-    ours: dict[str, list[Any]] = {}
+    ours: dict[str, tuple[str, list[Any]]] = {}
     for run in _full(runs, "davis2017"):
-        cells = ours.setdefault(run.label, ["yes" if run.iterations else "no", *[None] * 4])
+        # Val and test-dev results of the same checkpoint share a row.
+        key = run.label if run.note else run.checkpoint or run.label
+        empty = ["yes" if run.iterations else "no", *[None] * 4]
+        _, cells = ours.setdefault(key, (run.label, empty))
         start = 3 if run.split == "test-dev" else 1
         cells[start : start + 2] = _measures(run, ("J&F-Mean", "J-Mean"))
-    rows += [Row(label, tuple(cells), ours=True) for label, cells in ours.items()]
-    columns = ("Online learning", "val J&F Mean", "val J Mean", "test-dev J&F Mean", "test-dev J Mean")
+    rows += [Row(label, tuple(cells), ours=True) for label, cells in ours.values()]
+    columns = (
+        "Online learning",
+        "val J&F Mean",
+        "val J Mean",
+        "test-dev J&F Mean",
+        "test-dev J Mean",
+    )
     return Table(3, "Methods on DAVIS-2017", columns, rows)
 
 
@@ -173,6 +185,13 @@ def _spread(
             cells = {}
             rows.append((run.group, cells))
         cells[column] = run
+    # A run of the full network on some other split belongs here only beside an ablation on that
+    # split.
+    rows = [
+        (group, cells)
+        for group, cells in rows
+        if set(cells) - {columns[0]} or not cells[columns[0]].note
+    ]
     filled, notes = [], []
     for number, (_, cells) in enumerate(rows, 1):
         any_run = next(iter(cells.values()))
@@ -180,13 +199,19 @@ def _spread(
         label += f" ({any_run.note})" if any_run.note else ""
         values = (cells[c].percent.get("J-Mean") if c in cells else None for c in columns)
         filled.append(Row(label, tuple(values), ours=True))
-        notes.append(f"{label}: " + ", ".join(f"{c} = {cells[c].name}" for c in columns if c in cells))
+        notes.append(
+            f"{label}: " + ", ".join(f"{c} = {cells[c].name}" for c in columns if c in cells)
+        )
     return filled, notes
+
+
+def _offline_2016(run: Run) -> bool:
+    return run.dataset == "davis2016" and run.split != "trainval" and not run.iterations
 
 
 def _table_4(runs: Sequence[Run]) -> Table:
     def column_of(run: Run) -> str | None:
-        plain = run.dataset == "davis2016" and not run.ablations and not run.iterations
+        plain = _offline_2016(run) and not run.ablations
         return _TABLE_4_COLUMNS.get(run.ranking) if plain else None
 
     columns = tuple(published.TABLE_4)
@@ -197,7 +222,8 @@ def _table_4(runs: Sequence[Run]) -> Table:
 
 def _table_5(runs: Sequence[Run]) -> Table:
     def column_of(run: Run) -> str | None:
-        if run.dataset != "davis2016" or run.ranking != "rank" or run.iterations:
+        # Without correlation there is nothing to rank, whatever the setting says.
+        if not _offline_2016(run) or (run.ranking != "rank" and "-CL" not in run.ablations):
             return None
         return {0: "origin", 1: "".join(run.ablations)}.get(len(run.ablations))
 
@@ -217,7 +243,8 @@ def _table_6(runs: Sequence[Run]) -> Table:
         for i, (seconds, accuracy) in enumerate(published.TABLE_6)
     ]
     mine = [run for run in _full(runs, "davis2016") if run.split != "trainval"]
-    for run in sorted(mine, key=lambda run: (run.group, run.iterations)):
+    groups = [run.group for run in mine]
+    for run in sorted(mine, key=lambda run: (groups.index(run.group), run.iterations)):
         seconds = None if run.milliseconds is None else run.milliseconds / 1000
         cells = (str(run.iterations), seconds, run.percent.get("J&F-Mean"))
         rows.append(Row(run.label, cells, ours=True))
@@ -231,17 +258,19 @@ def write_report(runs: Sequence[Run], out: Path) -> Path:
     pictures = report_plots.plot_tables(made, out / "plots")
     parts = [
         "# Results beside those of the RANet paper",
-        "Wang et al., ICCV 2019. Percent; rows in bold are ours, all others as published. An empty cell was "
-        "not published or not run.",
+        "Wang et al., ICCV 2019. Percent; rows in bold are ours, all others as published. An empty "
+        "cell was not published or not run.",
     ]
-    compared = [run for run in runs if run.note]
-    if compared:
+    if any(run.note for run in runs):
         parts.append(
-            "Rows that name another split, or some sequences of one, are not comparable with the paper's."
+            "Rows that name another split, or some sequences of one, are not comparable with the "
+            "paper's."
         )
     for table in made:
         parts.append(table.markdown())
-        parts.append(f"![Table {table.number}]({pictures[table.number].relative_to(out).as_posix()})")
+        parts.append(
+            f"![Table {table.number}]({pictures[table.number].relative_to(out).as_posix()})"
+        )
     path = out / "report.md"
     records.write_text(path, "\n\n".join(parts) + "\n")
     return path
@@ -252,7 +281,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "report",
         help="put results beside the tables of the paper",
-        description="Writes the paper's Tables 1 to 6 with our figures beside, as Markdown and as plots.",
+        description="Writes the paper's Tables 1 to 6 with our figures beside, as Markdown and as "
+        "plots.",
         epilog=EXAMPLE,
     )
     parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS.json")
@@ -261,11 +291,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     return parser
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Writes the report and says where; returns the exit status.
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the report and says where.
 
     Raises:
         InputError: for files that are no results.
     """
     print(write_report([read_run(path) for path in arguments.results], arguments.out))
-    return 0

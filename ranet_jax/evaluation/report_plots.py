@@ -81,7 +81,9 @@ def _plot_variants(table: Table, path: Path) -> None:
     plots.tidy(axes, "y")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False, fontsize=8)
     title = table.caption.split(":")[0] if len(table.caption) > 60 else table.caption
-    axes.set_title(f"Table {table.number}. {title}", loc="left", fontsize=9 if ":" not in title else 11)
+    axes.set_title(
+        f"Table {table.number}. {title}", loc="left", fontsize=9 if ":" not in title else 11
+    )
     plots.save(figure, path)
 
 
@@ -120,6 +122,7 @@ def _plot_online(table: Table, path: Path) -> None:
     if any(row.ours for row, _, _ in points):
         axes.plot([], [], "*", color=plots.RED, markersize=11, label="ours")
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.25, y=0.15)
     axes.set_xlabel("seconds a frame")
     axes.set_ylabel("J&F Mean (%)")

@@ -1,4 +1,4 @@
-"""The similarity-map picture (paper Fig. 4): a place in the template, and where it is found again."""
+"""The similarity-map picture (paper Fig. 4): a template position and where it is found again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,12 +26,12 @@ def plot_similarity(
     *,
     scores: Sequence[float] | None = None,
 ) -> None:
-    """Draws one template position, its similarity map on the current frame, and the best-ranked maps.
+    """Draws a template position, its similarity map on the current frame, the best-ranked maps.
 
     Args:
         template: the image that the template was made from, RGB.
-        position: (row, column) in the template, in pixels; of template cell (y, x) of a grid of rows x columns,
-            that is ((y + 0.5) * height / rows, (x + 0.5) * width / columns).
+        position: (row, column) in the template, in pixels; of template cell (y, x) of a grid of
+            rows x columns, that is ((y + 0.5) * height / rows, (x + 0.5) * width / columns).
         frame: the image that is compared with it, RGB.
         similarity: the map of that position, of any size: it is stretched over the frame.
         best_maps: maps in order of their rank, the best first.
@@ -41,18 +41,22 @@ def plot_similarity(
         InputError: for maps that are not of the shapes above, or a position outside the template.
     """
     height, width = template.shape[:2]
-    if similarity.ndim != 2 or best_maps.ndim != 3 or (
-        scores is not None and len(scores) != len(best_maps)
+    if (
+        similarity.ndim != 2
+        or best_maps.ndim != 3
+        or (scores is not None and len(scores) != len(best_maps))
     ):
         raise InputError(
-            f"A map of shape {similarity.shape} and ranked maps of shape {best_maps.shape} cannot be drawn: "
-            "give one [h, w], the others [m, h, w], and a score for each of these or none."
+            f"A map of shape {similarity.shape} and ranked maps of shape {best_maps.shape} cannot "
+            "be drawn: give one [h, w], the others [m, h, w], a score for each of these or none."
         )
     if not (0 <= position[0] < height and 0 <= position[1] < width):
-        raise InputError(f"Position {position} lies outside the template of {height} x {width} pixels.")
+        raise InputError(
+            f"Position {position} lies outside the template of {height} x {width} pixels."
+        )
     rows = -(-len(best_maps) // _COLUMNS)
-    figure = plots.new_figure(11, 2.75 + 1.6 * rows)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(2.75, max(1.6 * rows, 0.01)))
+    figure = plots.new_figure(11, 2.4 + 1.6 * rows)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(2.4, max(1.6 * rows, 0.01)))
     axes = top.subplots(1, 3)
     _show(axes[0], template, "template: the position")
     axes[0].plot(position[1], position[0], "+", color="white", markersize=18, markeredgewidth=4)

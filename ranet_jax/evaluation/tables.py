@@ -40,9 +40,7 @@ class Table:
         ]
         for row in self.rows:
             texts = [_escape(row.label)]
-            texts += [
-                _text(cell, name) for cell, name in zip(row.cells, self.columns, strict=True)
-            ]
+            texts += [_text(cell, name) for cell, name in zip(row.cells, self.columns, strict=True)]
             lines.append(_line([f"**{text}**" if row.ours and text else text for text in texts]))
         for note in self.notes:
             lines += ["", _escape(note)]
