@@ -19,7 +19,9 @@ class FakeSegmenter:
         self.stop_after = stop_after
 
     def init(self, frame, mask):
-        assert all(f.shape[:2] == m.shape and f.dtype == np.uint8 for f, m in zip(frame, mask, strict=True))
+        assert all(
+            f.shape[:2] == m.shape and f.dtype == np.uint8 for f, m in zip(frame, mask, strict=True)
+        )
         self.masks = list(mask)
         self.groups.append(len(mask))
 
@@ -33,6 +35,12 @@ class FakeSegmenter:
             for f, m in zip(frame, self.masks, strict=True)
         ]
         return self.masks
+
+
+@pytest.fixture
+def fake_segmenter():
+    """The class of segmenters that need no network."""
+    return FakeSegmenter
 
 
 def stand_in_write_mask(path, labels):
@@ -72,7 +80,7 @@ def davis_root(data_dir, tmp_path_factory):
 
 @pytest.fixture
 def tiny_root(tmp_path):
-    """A made-up DAVIS-2017 root: `pair` with objects 1 and 2 in six frames, `first` with one mask."""
+    """A made-up DAVIS-2017 root: `pair`, two objects in six frames, and `first` with one mask."""
     root = tmp_path / "tiny"
     for name, count in (("pair", 6), ("first", 1)):
         for kind in ("JPEGImages", "Annotations"):

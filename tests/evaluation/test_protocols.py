@@ -81,7 +81,7 @@ def test_void_is_background_in_2017_and_object_in_2016(tiny_root):
     assert protocols.object_ids(merged[0], "davis2016") == [1]
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "I;16"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16"])
 def test_masks_of_every_mode(tmp_path, mode):
     ids = np.zeros((9, 13), np.uint8)
     ids[2:5, 3:8] = 1
@@ -89,8 +89,6 @@ def test_masks_of_every_mode(tmp_path, mode):
     if mode == "P":
         image = Image.fromarray(ids)
         image.putpalette([0, 0, 0, 200, 10, 10])
-    elif mode == "PA":
-        image = Image.fromarray(np.stack([ids, ids], axis=-1), mode=None)
     elif mode == "LA":
         image = Image.merge("LA", [Image.fromarray(ids), Image.fromarray(255 - ids)])
     elif mode == "I;16":

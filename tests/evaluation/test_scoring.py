@@ -84,7 +84,8 @@ def test_foreign_ids_are_named(pair, tiny_predictions, label):
     scores, problems = scoring.score(pair, tiny_predictions, "davis2017")
     assert scores is None
     assert problems == [
-        f"pair: ids {label} (first in 00002.png) are none of its objects (the sequence has objects 1 to 2)"
+        f"pair: ids {label} (first in 00002.png) are none of its objects "
+        "(the sequence has objects 1 to 2)"
     ]
     scores, problems = scoring.score(pair, tiny_predictions, "davis2016")
     assert scores is not None and problems == []
