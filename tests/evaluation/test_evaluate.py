@@ -1,6 +1,7 @@
 """Whole evaluations: in one go, interrupted, in other orders, over several processes."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -105,6 +106,16 @@ def test_predictions_that_changed_are_scored_anew(videos, tmp_path, fake_segment
     assert after[0] != before[0]
     lines = [set(text.decode().splitlines()) for text in (before[0], after[0])]
     assert {line.split(",")[0] for line in lines[0] ^ lines[1]} == {"swing_1"}
+
+
+def test_predictions_that_were_removed_are_made_again(videos, tmp_path, fake_segmenter):
+    segment(fake_segmenter(), videos, tmp_path)
+    before = tables(videos, tmp_path)
+    shutil.rmtree(tmp_path / "predictions" / "swing")
+    again = fake_segmenter()
+    segment(again, videos, tmp_path)
+    assert again.groups == [1]
+    assert tables(videos, tmp_path) == before
 
 
 def test_damaged_records_are_made_again(videos, tmp_path, fake_segmenter):

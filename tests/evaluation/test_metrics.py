@@ -217,6 +217,18 @@ def test_labels_that_are_not_asked_for_are_background():
     assert j[0, 0] == f[0, 0] == 1
 
 
+@pytest.mark.parametrize("tolerance", [1, 2, 5, 31, 33, 64, 65, 70, 100])
+@pytest.mark.parametrize("width", [103, 104, 105, 119, 120, 127, 128, 129, 136, 192, 193])
+def test_opposite_edges_never_meet(width, tolerance):
+    # Rows lie end to end in memory: what is far right in one must not match far left in the next.
+    ground_truth = np.zeros((2, 6, width), np.uint8)
+    prediction = ground_truth.copy()
+    ground_truth[:, :, 0] = prediction[:, :, -1] = 1
+    _, f = metrics.j_and_f(ground_truth, prediction, [1], tolerance)
+    # The true boundary is column 0, the predicted one the column before the last.
+    assert (f == (width - 2 <= tolerance)).all()
+
+
 def test_a_full_frame_has_no_boundary():
     ones = np.ones((1, 20, 30), bool)
     j, f = metrics.mask_j_and_f(ones, ones)

@@ -76,7 +76,7 @@ def test_ablations_find_their_cells(results):
         results("full", 0.8),
         results("none", 0.71, model={"ranking": "none"}),
         results("max", 0.72, model={"ranking": "max"}),
-        results("cl", 0.5, model={"correlation": False}),
+        results("cl", 0.5, model={"correlation": False, "ranking": "none"}),
         results("pm", 0.6, model={"previous_mask": False}),
         results("vf", 0.65, settings={"stage": "static"}),
         results("ip", 0.55, settings={"stage": "video", "init_from": None}),
