@@ -71,6 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: see the functions this calls.
     """
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise InputError(f"{arguments.out} is a file: give --out a folder.")
     videos = protocols.read_split(
         arguments.root,
         arguments.dataset,

@@ -93,6 +93,9 @@ def segment_split(
 ) -> None:
     """Segments the videos that are not finished yet, and scores each while the next ones run.
 
+    Groups of videos run side by side; a group that was interrupted starts again, those before it
+    do not.
+
     Args:
         segmenter: see `ranet_jax.Segmenter`.
         videos: the whole split, the same in every process.
@@ -107,18 +110,19 @@ def segment_split(
     """
     folder = _Folder(out)
     mine = list(videos)[share.index :: share.count]
-    done = [video for video in mine if folder.segmented(video)]
-    finished = {video.name for video in done}
-    todo = [video for video in mine if video.name not in finished]
+    groups = inference.group_videos(mine, batch, dataset)
+    # A group runs as a whole or not at all: alone or in other company, rounding could differ.
+    done = [group for group in groups if all(map(folder.segmented, group))]
+    todo = [group for group in groups if group not in done]
     bar = tqdm(
         total=sum(len(video.frames) for video in mine),
-        initial=sum(len(video.frames) for video in done),
+        initial=sum(len(video.frames) for group in done for video in group),
         unit="frame",
         disable=None if progress is None else not progress,
     )
     with bar, _pool(processes) as pool:
-        waiting = [_submit(pool, folder, video, dataset) for video in done]
-        for group in inference.group_videos(todo, batch, dataset):
+        waiting = [_submit(pool, folder, video, dataset) for group in done for video in group]
+        for group in todo:
             bar.set_postfix_str(", ".join(video.name for video in group))
             for video, timing in inference.segment_group(
                 segmenter, group, dataset, folder.predictions, on_frame=bar.update

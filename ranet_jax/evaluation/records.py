@@ -87,8 +87,10 @@ def fingerprint(paths: Sequence[Path]) -> str:
 
 
 def hash_checkpoint(path: Path) -> str:
-    """SHA-256 over the names and contents of a checkpoint's files."""
+    """SHA-256 over the names and contents of a checkpoint's files; of its name if it has none."""
     digest = hashlib.sha256()
+    if not path.exists():
+        digest.update(str(path).encode())
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     for file in files:
         digest.update(f"{file.relative_to(path.parent if path.is_file() else path)}\0".encode())

@@ -148,6 +148,14 @@ def test_arguments_that_make_no_sense(words, capsys):
     assert "error" in capsys.readouterr().err
 
 
+def test_out_must_not_be_a_file(tiny_root, tiny_predictions, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    words = ("--root", tiny_root, "--predictions", tiny_predictions, "--out", tmp_path / "out")
+    with pytest.raises(InputError, match="out is a file"):
+        run("--dataset", "davis2017", *words)
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_help_shows_an_example(capsys):
     with pytest.raises(SystemExit):
         run("--help")
