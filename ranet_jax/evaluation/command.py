@@ -110,6 +110,7 @@ def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, 
         "resolution": arguments.resolution,
         "whole_split": arguments.sequences is None,
         "sequences": [video.name for video in videos],
+        "predictions": arguments.predictions and str(arguments.predictions),
         "versions": records.versions(),
         "hardware": records.hardware(),
     }

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -67,7 +68,7 @@ def claim(out: Path, run: Mapping[str, Any]) -> None:
     Raises:
         InputError: if the folder holds another run.
     """
-    path = out / "run.json"
+    path, run = out / "run.json", records.plain(run)
     before = records.read_json(path)
     if before is None:
         records.write_json(path, run)
@@ -176,8 +177,14 @@ def score_split(
 def _pool(processes: int) -> AbstractContextManager[Executor | None]:
     if processes <= 1:
         return nullcontext()
-    # A forked copy of a process that runs JAX's threads may hang.
-    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+    # A forked copy of a process that runs JAX's threads may hang. Ctrl-C reaches every process of a
+    # terminal; the main one ends the others, which may finish the record they are at.
+    return ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
 
 
 def _submit(

@@ -99,21 +99,20 @@ def score(video: Video, predictions: Path, dataset: Dataset) -> tuple[Scores | N
         return None, [f"{video.name}: {str(error).rstrip('.')}"]
     if dataset == "davis2016":
         predicted = np.not_equal(predicted, 0).astype(np.uint8)
-    foreign = sorted(set(np.unique(predicted).tolist()) - {0, *objects})
-    if foreign:
-        return None, [_describe_foreign(video, predicted, foreign, objects)]
+    if int(predicted.max()) > len(objects):
+        return None, [_describe_foreign(video, predicted, len(objects))]
     j, f = metrics.j_and_f(ground_truth, predicted, objects)
     return Scores(tuple(objects), j, f), []
 
 
-def _describe_foreign(
-    video: Video, predicted: np.ndarray, foreign: Sequence[int], objects: Sequence[int]
-) -> str:
-    frame = int(np.isin(predicted, foreign).any(axis=(1, 2)).argmax())
-    has = f"objects 1 to {len(objects)}" if len(objects) > 1 else "object 1 alone"
+def _describe_foreign(video: Video, predicted: np.ndarray, objects: int) -> str:
+    foreign = predicted > objects
+    frame = int(foreign.any(axis=(1, 2)).argmax())
+    ids = listed(map(str, np.unique(predicted[foreign])))
+    has = ("no object", "object 1 alone", f"objects 1 to {objects}")[min(objects, 2)]
     return (
-        f"{video.name}: ids {listed(map(str, foreign))} (first in {video.scored_stems[frame]}.png) "
-        f"are none of its objects (the sequence has {has})"
+        f"{video.name}: ids {ids} (first in {video.scored_stems[frame]}.png) are none of its objects "
+        f"(the sequence has {has})"
     )
 
 

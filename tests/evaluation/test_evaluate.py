@@ -168,10 +168,10 @@ def test_frames_that_cannot_be_read_are_named(tiny_root, tmp_path, fake_segmente
 
 
 def test_a_folder_belongs_to_one_run(tmp_path):
-    evaluate.claim(tmp_path, {"checkpoint": "a", "settings": {"combine": "softmax"}})
-    evaluate.claim(tmp_path, {"checkpoint": "a", "settings": {"combine": "softmax"}})
+    evaluate.claim(tmp_path, {"checkpoint": "a", "settings": {"grid": (15, 27)}})
+    evaluate.claim(tmp_path, {"checkpoint": "a", "settings": {"grid": (15, 27)}})
     with pytest.raises(InputError, match="another checkpoint: give another folder"):
-        evaluate.claim(tmp_path, {"checkpoint": "b", "settings": {"combine": "softmax"}})
+        evaluate.claim(tmp_path, {"checkpoint": "b", "settings": {"grid": (15, 27)}})
 
 
 def test_the_summary_averages_over_objects_not_sequences(tmp_path):
