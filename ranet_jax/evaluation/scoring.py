@@ -111,8 +111,8 @@ def _describe_foreign(video: Video, predicted: np.ndarray, objects: int) -> str:
     ids = listed(map(str, np.unique(predicted[foreign])))
     has = ("no object", "object 1 alone", f"objects 1 to {objects}")[min(objects, 2)]
     return (
-        f"{video.name}: ids {ids} (first in {video.scored_stems[frame]}.png) are none of its objects "
-        f"(the sequence has {has})"
+        f"{video.name}: ids {ids} (first in {video.scored_stems[frame]}.png) are none of its "
+        f"objects (the sequence has {has})"
     )
 
 
