@@ -1,0 +1,247 @@
+"""`ranet evaluate`: from the command line to tables, `results.json` and plots."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import evaluate, plots, protocols, records, scoring
+from ranet_jax.evaluation.protocols import Video
+from ranet_jax.evaluation.scoring import Scores
+
+EXAMPLE = (
+    "example: ranet evaluate --dataset davis2016 --root DAVIS --split val "
+    "--checkpoint CHECKPOINT --out results"
+)
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds `evaluate` to the subcommands of `ranet`."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="run a checkpoint over a DAVIS split and score it, or score a folder of predictions",
+        description="Runs a checkpoint over a DAVIS split and scores it, or scores a folder of "
+        "predictions. An interrupted run goes on where it stopped when started again.",
+        epilog=EXAMPLE,
+    )
+    parser.add_argument("--dataset", required=True, choices=tuple(protocols.SPLITS))
+    parser.add_argument("--root", required=True, type=Path, help="folder of the DAVIS package")
+    parser.add_argument(
+        "--split",
+        default="val",
+        help="val (default), train, trainval, test-dev, or a file of names",
+    )
+    parser.add_argument(
+        "--resolution", default="480p", help="folder under JPEGImages (default 480p)"
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--checkpoint", help="checkpoint to run")
+    source.add_argument("--predictions", type=Path, help="folder of predictions: NAME/00000.png")
+    parser.add_argument(
+        "--out", required=True, type=Path, help="folder for tables, plots, predictions"
+    )
+    parser.add_argument("--sequences", type=_names, help="only these, separated by commas")
+    parser.add_argument("--batch", type=_positive, default=1, help="videos in flight (default 1)")
+    parser.add_argument("--combine", choices=("softmax", "argmax"), default="softmax")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--processes", type=_positive, help="for scoring (default: one a core)")
+    parser.add_argument("--name", help="of the run in tables and plots (default: name of --out)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("give names separated by commas")
+    return list(dict.fromkeys(names))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluates, writes everything into `--out`, and prints the tables.
+
+    Raises:
+        InputError: see the functions this calls.
+    """
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise InputError(f"{arguments.out} is a file: give --out a folder.")
+    videos = protocols.read_split(
+        arguments.root,
+        arguments.dataset,
+        arguments.split,
+        resolution=arguments.resolution,
+        sequences=arguments.sequences,
+    )
+    processes = arguments.processes or evaluate.default_processes()
+    processes = min(processes, len(videos))
+    about = _about(arguments, videos)
+    if arguments.checkpoint:
+        about |= _segment(arguments, videos, processes)
+        if about.pop("helper_process"):
+            return
+    if not all(video.annotated for video in videos):
+        _pack(arguments, videos, about)
+        return
+    scores = evaluate.score_split(
+        videos,
+        arguments.dataset,
+        arguments.out,
+        predictions=arguments.predictions,
+        processes=processes,
+    )
+    summarise(scores, about, arguments.out)
+
+
+def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, Any]:
+    split = arguments.split
+    return {
+        "name": arguments.name or arguments.out.resolve().name,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "dataset": arguments.dataset,
+        "split": split if split in protocols.SPLITS[arguments.dataset] else Path(split).stem,
+        "resolution": arguments.resolution,
+        "whole_split": arguments.sequences is None,
+        "sequences": [video.name for video in videos],
+        "predictions": arguments.predictions and str(arguments.predictions),
+        "versions": records.versions(),
+        "hardware": records.hardware(),
+    }
+
+
+def _segment(
+    arguments: argparse.Namespace, videos: Sequence[Video], processes: int
+) -> dict[str, Any]:
+    import jax
+
+    import ranet_jax
+    from ranet_jax import checkpoint as checkpoints
+
+    model, params = ranet_jax.load(arguments.checkpoint, precision=arguments.precision)
+    settings = {
+        **checkpoints.read_settings(arguments.checkpoint),
+        "model": records.describe_model(model),
+        "combine": arguments.combine,
+        "precision": arguments.precision,
+    }
+    checkpoint = {
+        "path": str(arguments.checkpoint),
+        "sha256": records.hash_checkpoint(Path(arguments.checkpoint)),
+    }
+    share = _share()
+    if share.index == 0:
+        evaluate.claim(
+            arguments.out,
+            {
+                "dataset": arguments.dataset,
+                "resolution": arguments.resolution,
+                "checkpoint": checkpoint["sha256"],
+                "settings": settings,
+            },
+        )
+    evaluate.segment_split(
+        ranet_jax.Segmenter(model, params, combine=arguments.combine),
+        videos,
+        arguments.dataset,
+        arguments.out,
+        batch=arguments.batch,
+        processes=processes,
+        share=share,
+    )
+    return {
+        "checkpoint": checkpoint,
+        "settings": settings,
+        "speed": describe_speed(evaluate.read_timing(videos, arguments.out), arguments.batch),
+        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+        "helper_process": share.index > 0,
+    }
+
+
+def _share() -> evaluate.Share:
+    import jax
+
+    def wait() -> None:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("every process has segmented its videos")
+
+    if jax.process_count() == 1:
+        return evaluate.Share()
+    return evaluate.Share(jax.process_index(), jax.process_count(), wait)
+
+
+def describe_speed(timing: records.Timing, batch: int) -> dict[str, Any] | None:
+    """Speed for `results.json`, with what was timed; None if nothing was."""
+    if not timing.frames or not timing.seconds:
+        return None
+    return {
+        "milliseconds_per_frame": 1000 * timing.seconds / timing.frames,
+        "frames_per_second": timing.frames / timing.seconds,
+        "timed_frames": timing.frames,
+        "batch": batch,
+        "timed": "Segmenter.step, from decoded frames to label maps on the host, per process; the "
+        "first step of each group of videos, which may compile, is left out",
+    }
+
+
+def _pack(arguments: argparse.Namespace, videos: Sequence[Video], about: Mapping[str, Any]) -> None:
+    partly = [video.name for video in videos if video.annotated]
+    if partly:
+        raise InputError(
+            f"Some sequences of the {arguments.split} split have all annotations "
+            f"({protocols.listed(partly)}) and others only the first: evaluate the two kinds "
+            "apart, with --sequences."
+        )
+    archive = arguments.out / "submission.zip"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    predictions = arguments.predictions or arguments.out / "predictions"
+    scoring.zip_predictions(videos, predictions, archive)
+    records.write_json(
+        arguments.out / "results.json", {**about, "global": None, "per_sequence": []}
+    )
+    print(f"{len(videos)} sequences without public annotations: {archive} is ready for the server.")
+
+
+def summarise(scores: Mapping[str, Scores], about: Mapping[str, Any], out: Path) -> None:
+    """Writes tables, `results.json` and plots of scored sequences, and prints the tables.
+
+    Args:
+        scores: by sequence, in order.
+        about: what else `results.json` says; name, dataset and split at least.
+        out: folder to write to.
+    """
+    rows = records.sequence_rows(scores)
+    overall = records.global_row(scores)
+    unscored = [name for name, s in scores.items() if not s.j.shape[1]]
+    records.write_csv(out / "per_sequence.csv", records.SEQUENCE_COLUMNS, rows)
+    records.write_csv(out / "global.csv", tuple(overall), [tuple(overall.values())])
+    per_sequence = [dict(zip(records.SEQUENCE_COLUMNS, row, strict=True)) for row in rows]
+    records.write_json(
+        out / "results.json",
+        {**about, "global": overall, "per_sequence": per_sequence, "too_short": unscored},
+    )
+    title = f"{about['name']} on {about['dataset']} {about['split']}"
+    plots.plot_sequences(rows, title, out / "plots" / "sequences.png")
+    plots.plot_over_time(scores, title, out / "plots" / "over_time.png")
+    speed = about.get("speed")
+    if speed and about["dataset"] == "davis2016":
+        point = (title, speed["frames_per_second"], 100 * overall["J&F-Mean"])
+        plots.plot_speed(
+            [point],
+            "Accuracy against speed, DAVIS-2016 val where published",
+            out / "plots" / "speed.png",
+        )
+    print(records.print_table(records.SEQUENCE_COLUMNS, rows))
+    print()
+    print(records.print_table(tuple(overall), [tuple(overall.values())]))
+    if speed:
+        print(f"\n{speed['milliseconds_per_frame']:.1f} ms a frame, {speed['batch']} in flight")
+    if unscored:
+        print(f"\nToo short to be scored (three frames are needed): {', '.join(unscored)}")

@@ -1,0 +1,204 @@
+"""The semi-supervised protocols of DAVIS-2016 (one object) and DAVIS-2017 (several).
+
+Both give the mask of the first frame and score all others but the last. Objects are matched by id:
+those of a sequence are 1 up to the largest id in its first annotation (DAVIS-2017), or everything
+that is not background, as one (DAVIS-2016).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int
+from PIL import Image
+
+from ranet_jax.errors import InputError
+
+Dataset = Literal["davis2016", "davis2017"]
+SPLITS = {
+    "davis2016": ("train", "val", "trainval"),
+    "davis2017": ("train", "val", "trainval", "test-dev"),
+}
+_VOID = 255
+_ID_MODES = ("1", "L", "LA", "P", "PA", "I;16", "I;16B")
+
+
+@dataclass(frozen=True)
+class Video:
+    """A sequence of a split.
+
+    Attributes:
+        name: of its folder.
+        frames: one image a frame, in order; empty where the root holds annotations only.
+        annotations: one label map a frame, or (test-dev) that of the first frame alone.
+        stems: frame names without suffix, in order.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    annotations: tuple[Path, ...]
+    stems: tuple[str, ...]
+
+    @property
+    def annotated(self) -> bool:
+        """Whether every frame has an annotation, so that predictions can be scored."""
+        return len(self.annotations) == len(self.stems)
+
+    @property
+    def scored_stems(self) -> tuple[str, ...]:
+        """The frames that count: all but the first and the last."""
+        return self.stems[1:-1]
+
+
+def read_split(
+    root: Path,
+    dataset: Dataset,
+    split: str,
+    *,
+    resolution: str = "480p",
+    sequences: Sequence[str] | None = None,
+) -> list[Video]:
+    """Lists the videos of a split.
+
+    Args:
+        root: folder of a DAVIS-2016 or DAVIS-2017 package: JPEGImages, Annotations, ImageSets.
+        dataset: whose lists and protocol to use.
+        split: one of `SPLITS`, or the path of a text file of sequence names.
+        resolution: folder name under JPEGImages and Annotations.
+        sequences: if given, keep these alone.
+    Raises:
+        InputError: for lists, folders, frames or annotations that are missing, and unknown names.
+    """
+    names = _split_names(root, dataset, split, resolution)
+    if sequences is not None:
+        unknown = [name for name in sequences if name not in names]
+        if unknown:
+            raise InputError(
+                f"The {split} split has no sequence {listed(unknown)}; it has {listed(names, 60)}."
+            )
+        names = [name for name in names if name in set(sequences)]
+    if not names:
+        raise InputError(f"The {split} split of {root} names no sequence: nothing to evaluate.")
+    needs_all = split in ("train", "val", "trainval")
+    return [_find_video(root, name, resolution, needs_all) for name in names]
+
+
+def _split_names(root: Path, dataset: Dataset, split: str, resolution: str) -> list[str]:
+    if split not in SPLITS[dataset]:
+        if Path(split).is_file():
+            return _read_names(Path(split))
+        raise InputError(
+            f"{dataset} has no split {split!r}: give one of {', '.join(SPLITS[dataset])}, or the "
+            "path of a text file of sequence names."
+        )
+    folders = ("480p", "2016", resolution) if dataset == "davis2016" else ("2017",)
+    candidates = [root / "ImageSets" / folder / f"{split}.txt" for folder in folders]
+    for path in candidates:
+        if path.is_file():
+            return _read_names(path)
+    if split == "trainval":
+        parts = [_split_names(root, dataset, part, resolution) for part in ("train", "val")]
+        return list(dict.fromkeys(name for part in parts for name in part))
+    looked = ", ".join(str(path.relative_to(root)) for path in dict.fromkeys(candidates))
+    raise InputError(
+        f"{root} has no list of the {dataset} {split} split (looked for {looked}): complete the "
+        "package, or give as split the path of a text file of sequence names."
+    )
+
+
+def _read_names(path: Path) -> list[str]:
+    """Sequence names of a list of names, or of `/JPEGImages/480p/NAME/00000.jpg ...` lines."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The split list {path} cannot be read as text: {error}.") from error
+    entries = [line.split()[0] for line in lines if line.strip()]
+    return list(dict.fromkeys(Path(e).parent.name if "/" in e else e for e in entries))
+
+
+def _find_video(root: Path, name: str, resolution: str, needs_all: bool) -> Video:
+    images = root / "JPEGImages" / resolution / name
+    labels = root / "Annotations" / resolution / name
+    frames = find_files(images, (".jpg", ".jpeg", ".png"))
+    annotations = find_files(labels, (".png",))
+    if not annotations:
+        raise InputError(f"{labels} holds no annotation (PNG): the first frame's mask is needed.")
+    stems = [path.stem for path in frames or annotations]
+    known = {path.stem: path for path in annotations}
+    if not needs_all and list(known) == stems[:1]:
+        return Video(name, tuple(frames), tuple(annotations), tuple(stems))
+    if missing := [stem for stem in stems if stem not in known]:
+        raise InputError(
+            f"{labels} lacks the annotations of {len(missing)} of {len(stems)} frames "
+            f"({listed(missing)}): complete the package."
+        )
+    return Video(name, tuple(frames), tuple(known[stem] for stem in stems), tuple(stems))
+
+
+def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files of a folder with these suffixes, by the numbers in their names; none without folder."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes]
+    return sorted(found, key=lambda p: ([int(n) for n in re.findall(r"\d+", p.stem)], p.stem))
+
+
+def listed(names: Iterable[str], limit: int = 5) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def read_labels(paths: Sequence[Path], dataset: Dataset) -> Int[np.ndarray, "t h w"]:
+    """Reads annotations as the protocol sees them: without void, in DAVIS-2016 only 0 and 1.
+
+    Raises:
+        InputError: if one cannot be read, or if their sizes differ.
+    """
+    labels = [read_ids(path) for path in paths]
+    for path, mask in zip(paths, labels, strict=True):
+        if mask.shape != labels[0].shape:
+            (height, width), (first_height, first_width) = mask.shape, labels[0].shape
+            raise InputError(
+                f"{path} has {width}x{height} pixels, but {paths[0].name} beside it "
+                f"{first_width}x{first_height}: give the masks of a video one size."
+            )
+    stacked = np.stack(labels)
+    if dataset == "davis2016":
+        return np.not_equal(stacked, 0).astype(np.uint8)
+    stacked[stacked == _VOID] = 0
+    return stacked
+
+
+def read_ids(path: Path) -> Int[np.ndarray, "h w"]:
+    """Ids of a label map file as they are, a byte a pixel where the file has no more.
+
+    Whole data sets pass through here, so nothing is checked beyond what a label map must be.
+
+    Args:
+        path: an image of mode 1, L, LA, P, PA or I;16; alpha does not matter.
+
+    Raises:
+        InputError: if the file cannot be read, or is in colour.
+    """
+    try:
+        with Image.open(path) as image:
+            mode, ids = image.mode, np.array(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"The mask {path} cannot be read as an image: {error}.") from error
+    if mode not in _ID_MODES:
+        raise InputError(
+            f"The mask {path} is a colour image (mode {mode}): save it as a palette or greyscale "
+            "PNG whose pixel values are the object ids."
+        )
+    ids = ids[..., 0] if ids.ndim == 3 else ids
+    return ids.astype(np.uint8) if ids.dtype == np.bool_ else ids
+
+
+def object_ids(first: Int[np.ndarray, "h w"], dataset: Dataset) -> list[int]:
+    """Ids of a sequence's objects, from its first annotation as `read_labels` gives it."""
+    return [1] if dataset == "davis2016" else list(range(1, int(first.max()) + 1))
