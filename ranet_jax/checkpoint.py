@@ -42,7 +42,7 @@ def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> No
         params=ocp.args.StandardSave(params), settings=ocp.args.JsonSave(settings)
     )
     try:
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        with _checkpointer() as checkpointer:
             checkpointer.save(path, items)
     except OSError as error:
         raise InputError(
@@ -68,14 +68,16 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
         abstract_params(model),
     )
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        stored = checkpointer.metadata(path).item_metadata["params"]
-        _compare(path, _shapes(stored.tree), _shapes(target))
-        try:
+    try:
+        with _checkpointer() as checkpointer:
+            stored = checkpointer.metadata(path).item_metadata["params"].tree
+            _compare(path, _shapes(stored), _shapes(target))
             items = ocp.args.Composite(params=ocp.args.StandardRestore(target))
             return model, checkpointer.restore(path, items).params
-        except Exception as error:  # storage errors come in every type
-            raise _damaged(path) from error
+    except InputError:
+        raise
+    except Exception as error:  # storage errors come in every type
+        raise _damaged(path) from error
 
 
 def read_settings(path: Path | str) -> dict:
@@ -95,7 +97,7 @@ def read_settings(path: Path | str) -> dict:
             f"{path} is not a RANet checkpoint: it has no `settings` and `params` in it."
         )
     try:
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        with _checkpointer() as checkpointer:
             items = ocp.args.Composite(settings=ocp.args.JsonRestore())
             settings = checkpointer.restore(path, items).settings
         return {"model": settings["model"], "trained": settings["trained"]}
@@ -133,6 +135,11 @@ def refuse_existing(path: Path | str) -> None:
     """
     if Path(path).exists():
         raise InputError(f"{path} exists already; choose another name or remove it first.")
+
+
+def _checkpointer() -> ocp.Checkpointer:
+    parts = {"params": ocp.StandardCheckpointHandler(), "settings": ocp.JsonCheckpointHandler()}
+    return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**parts))
 
 
 def _shapes(tree: Params) -> dict[str, tuple[int, ...]]:

@@ -163,7 +163,7 @@ def read_state_dict(source: Path) -> StateDict:
 
 def _read_npz(source: Path) -> dict:
     try:
-        with np.load(source, allow_pickle=False) as arrays:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except Exception as error:  # numpy raises whatever zipfile, zlib and its own parser raise
         raise InputError(

@@ -2,6 +2,8 @@
 flags.
 """
 
+import functools
+
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
@@ -29,8 +31,14 @@ def inputs(b=1, n=1, height=96, width=128, seed=0):
     return frames[0], masks[0], frames[1], masks[1], np.ones((b, n), bool)
 
 
-def apply(model, params, args, **kwargs):
-    return np.asarray(jax.jit(model.apply, **kwargs)({"params": params}, *args))
+@functools.partial(jax.jit, static_argnums=0)
+def _apply(model, params, *args):
+    return model.apply({"params": params}, *args)
+
+
+def apply(model, params, args) -> np.ndarray:
+    """Logits; a model and a shape that were compiled once are not compiled again."""
+    return np.asarray(_apply(model, params, *args))
 
 
 def shapes(model) -> dict:
@@ -86,18 +94,25 @@ def test_objects_are_treated_alike(small):
 
 def test_bfloat16_keeps_norms_similarities_and_logits_in_float32(small):
     model, params = small()
-    args = inputs(height=256, width=448)
-    half = model.clone(dtype=jnp.bfloat16)
-    logits, variables = half.apply(
-        {"params": params}, *args, mutable="intermediates", capture_intermediates=True
-    )
-    seen = variables["intermediates"]
+    args = inputs()
+
+    def seen(model):
+        _, variables = jax.jit(
+            lambda params, *args: model.apply(
+                {"params": params}, *args, mutable="intermediates", capture_intermediates=True
+            )
+        )(params, *args)
+        return variables["intermediates"]
+
+    half, full = seen(model.clone(dtype=jnp.bfloat16)), seen(model)
     for name in ("similarity", "scores", "weights", "rank"):
-        assert seen[name][0].dtype == jnp.float32, name
-    assert seen["matching_features"]["__call__"][0].dtype == jnp.float32
-    assert seen["backbone"]["__call__"][0][2].dtype == jnp.bfloat16
-    assert logits.dtype == jnp.float32
-    assert np.corrcoef(np.ravel(logits), np.ravel(apply(model, params, args)))[0, 1] > 0.95
+        assert half[name][0].dtype == jnp.float32, name
+    assert half["backbone"]["__call__"][0][2].dtype == jnp.bfloat16
+    assert half["__call__"][0].dtype == jnp.float32
+    features, exact = (x["matching_features"]["__call__"][0] for x in (half, full))
+    assert features.dtype == jnp.float32
+    # Unit vectors: their products are cosines, and bfloat16 has three digits.
+    assert np.sum(features * exact, axis=-1).min() > 0.98
 
 
 def test_nothing_grows_to_all_candidates_of_all_objects(small):
