@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
+from ranet_jax.files import make_output_folder
 from ranet_jax.models.initialise import abstract_params
 from ranet_jax.models.ranet import RANet
 
@@ -41,13 +42,10 @@ def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> No
     items = ocp.args.Composite(
         params=ocp.args.StandardSave(params), settings=ocp.args.JsonSave(settings)
     )
-    try:
-        with _checkpointer() as checkpointer:
-            checkpointer.save(path, items)
-    except OSError as error:
-        raise InputError(
-            f"The checkpoint {path} could not be written ({error}); choose another place."
-        ) from error
+    # Found here, because Orbax would find it in a thread of its own.
+    make_output_folder(path.parent)
+    with _checkpointer() as checkpointer:
+        checkpointer.save(path, items)
 
 
 def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
