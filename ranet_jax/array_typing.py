@@ -36,7 +36,9 @@ Template = Float[Array, "b k c"]  # pooled to the template grid, not normalised 
 TemplateMasks = Float[Array, "b n k"]  # area share of each object in each template cell
 SimilarityMaps = Float[Array, "b h w k"]
 RankedMaps = Float[Array, "b n h w r"]
-Weights = Float[Array, "b s k"]  # s: the streams of a matching path (foreground and background, or labels)
+Weights = Float[
+    Array, "b s k"
+]  # s: the streams of a matching path (foreground and background, or labels)
 Scores = Float[Array, "b s k"]
 
 # What users hand over and get back, on the host.

@@ -1,0 +1,288 @@
+"""One interface over everything that training images come from: built TFDS datasets and plain folders.
+
+A source is a list of clips, a clip a list of frames with their masks; a photograph is a clip of one frame. Sources
+hand out encoded bytes: what is decoded, and at what size, is for `examples.py` to say.
+"""
+
+import collections
+import dataclasses
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import tensorflow_datasets as tfds
+from tensorflow_datasets.proto import tf_example_pb2
+
+from ranet_jax.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+MASK_SUFFIXES = (".png", ".bmp", ".gif", ".webp")
+_CACHE_BYTES = 512 * 2**20
+
+
+class Source(Protocol):
+    """Clips of frames with masks, as encoded bytes.
+
+    Attributes:
+        name: what to call the source in messages.
+        lengths: the number of frames of each clip.
+        mask_rule: how the masks are to be read, see `decoding.decode_ids`.
+    """
+
+    name: str
+    lengths: Sequence[int]
+    mask_rule: str
+
+    def frame_name(self, clip: int, frame: int) -> str:
+        """What to call a frame in messages."""
+        ...
+
+    def image(self, clip: int, frame: int) -> bytes:
+        """The encoded photograph."""
+        ...
+
+    def mask(self, clip: int, frame: int) -> bytes:
+        """The encoded mask."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderSource:
+    """Image files and mask files: `files[clip][frame]` is a pair of paths."""
+
+    name: str
+    files: tuple[tuple[tuple[str, str], ...], ...]
+    mask_rule: str = "auto"
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The number of frames of each clip."""
+        return tuple(len(clip) for clip in self.files)
+
+    def frame_name(self, clip: int, frame: int) -> str:
+        """The path of the image."""
+        return self.files[clip][frame][0]
+
+    def image(self, clip: int, frame: int) -> bytes:
+        """The image file."""
+        return Path(self.files[clip][frame][0]).read_bytes()
+
+    def mask(self, clip: int, frame: int) -> bytes:
+        """The mask file."""
+        return Path(self.files[clip][frame][1]).read_bytes()
+
+
+def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "auto") -> FolderSource:
+    """Photographs in one folder, masks of the same names in another (or the same one).
+
+    Photographs without a mask are left out: sets of instances have none where nothing was found.
+
+    Raises:
+        InputError: a folder is missing, or no photograph has a mask.
+    """
+    photographs = _files_by_stem(images, IMAGE_SUFFIXES)
+    answers = _files_by_stem(masks, MASK_SUFFIXES)
+    pairs = [
+        ((str(path), str(answers[stem])),)
+        for stem, path in sorted(photographs.items())
+        if stem in answers and path != answers[stem]
+    ]
+    if not pairs:
+        raise InputError(
+            f"No photograph in {images} has a mask of the same name in {masks}: check the two folders."
+        )
+    return FolderSource(str(images), tuple(pairs), mask_rule)
+
+
+def video_folder(
+    root: str | Path, *, split: str | None = None, year: str = "2017", mask_rule: str = "auto"
+) -> FolderSource:
+    """Videos in the layout of DAVIS: `JPEGImages/RESOLUTION/NAME/*.jpg`, `Annotations/RESOLUTION/NAME/*.png`.
+
+    The resolution folder may be left out. A frame without a mask is left out; a video needs one frame at least.
+
+    Args:
+        root: the folder that holds `JPEGImages` and `Annotations`.
+        split: read only the videos of `ImageSets/YEAR/SPLIT.txt` (names, or pairs of paths); all of them by default.
+        year: the folder of that list.
+        mask_rule: see `decoding.decode_ids`.
+
+    Raises:
+        InputError: a folder or the list is missing, a listed video is missing, or there is no frame with a mask.
+    """
+    root = Path(root)
+    images, masks = (_resolution_folder(root / part) for part in ("JPEGImages", "Annotations"))
+    names = sorted(path.name for path in images.iterdir() if path.is_dir())
+    if split is not None:
+        names = _listed_names(root / "ImageSets" / year / f"{split}.txt")
+    clips = []
+    for name in names:
+        if not (images / name).is_dir():
+            raise InputError(
+                f"{root} lists the video {name} but has no folder {images / name}: unpack the set again."
+            )
+        answers = _files_by_stem(masks / name, MASK_SUFFIXES) if (masks / name).is_dir() else {}
+        frames = sorted(_files_by_stem(images / name, IMAGE_SUFFIXES).items())
+        clip = tuple((str(path), str(answers[stem])) for stem, path in frames if stem in answers)
+        if clip:
+            clips.append(clip)
+    if not clips:
+        raise InputError(f"No frame under {images} has a mask of the same name under {masks}.")
+    return FolderSource(str(root), tuple(clips), mask_rule)
+
+
+class TfdsSource:
+    """A split of a dataset that `data_pipelines.builders` built to array_record, read without TensorFlow.
+
+    A record of a video set is a whole video, so the encoded videos last used are kept in memory: reading one anew for
+    every triplet costs as much as decoding it. The cache starts empty in every worker process.
+    """
+
+    mask_rule = "ids"
+
+    def __init__(
+        self, builder: tfds.core.DatasetBuilder, split: str, *, cache_bytes: int = _CACHE_BYTES
+    ):
+        """Open a split.
+
+        Args:
+            builder: a builder whose dataset was built.
+            split: `train`, `val`, `trainval` or `test-dev`, where the set has it, or a slice such as `train[:50%]`.
+            cache_bytes: how much encoded video each process keeps.
+
+        Raises:
+            InputError: the dataset was not built, or has no such split.
+        """
+        self.name = f"{builder.info.full_name}:{split}"
+        if not builder.is_prepared():
+            wanted = "/".join(filter(None, (builder.name, _config_name(builder))))
+            raise InputError(
+                f"{wanted} is not built at {builder.data_dir}: run `ranet data build {wanted}` first."
+            )
+        try:
+            self._records = builder.as_data_source(
+                split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+            )
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{builder.info.full_name} has no split {split}, only {', '.join(builder.info.splits)}: "
+                f"choose one of these ({error})."
+            ) from None
+        self._is_video = "frames" in builder.info.features
+        self._cache = _ClipCache(cache_bytes)
+        # The first masks alone are published for some splits; a frame without a mask trains nothing.
+        self.lengths = [
+            len(self._clip(i).masks) if self._is_video else 1 for i in range(len(self._records))
+        ]
+
+    def frame_name(self, clip: int, frame: int) -> str:
+        """Dataset, record and frame."""
+        name = self._clip(clip).name
+        return f"{self.name}/{name}/{frame:05d}" if self._is_video else f"{self.name}/{name}"
+
+    def image(self, clip: int, frame: int) -> bytes:
+        """The encoded photograph."""
+        return self._clip(clip).images[frame]
+
+    def mask(self, clip: int, frame: int) -> bytes:
+        """The encoded mask."""
+        return self._clip(clip).masks[frame]
+
+    def _clip(self, index: int) -> "_Clip":
+        clip = self._cache.get(index)
+        if clip is None:
+            clip = _parse(self._records[index], self._is_video)
+            self._cache.put(index, clip)
+        return clip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Clip:
+    name: str
+    images: list[bytes]
+    masks: list[bytes]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(map(len, self.images)) + sum(map(len, self.masks))
+
+
+class _ClipCache:
+    """The clips last used, up to a number of bytes; shared by threads, emptied on the way to another process."""
+
+    def __init__(self, capacity: int):
+        self._capacity = capacity
+        self._held = 0
+        self._clips: collections.OrderedDict[int, _Clip] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def __reduce__(self):
+        return type(self), (self._capacity,)
+
+    def get(self, index: int) -> _Clip | None:
+        with self._lock:
+            if index in self._clips:
+                self._clips.move_to_end(index)
+            return self._clips.get(index)
+
+    def put(self, index: int, clip: _Clip) -> None:
+        with self._lock:
+            if index in self._clips:
+                return
+            self._clips[index] = clip
+            self._held += clip.nbytes
+            while self._held > self._capacity and self._clips:
+                self._held -= self._clips.popitem(last=False)[1].nbytes
+
+
+def _parse(record: bytes, is_video: bool) -> _Clip:
+    features = tf_example_pb2.Example.FromString(record).features.feature
+    images, masks = ("frames", "masks") if is_video else ("image", "mask")
+    return _Clip(
+        features["name"].bytes_list.value[0].decode(),
+        list(features[images].bytes_list.value),
+        list(features[masks].bytes_list.value),
+    )
+
+
+def _config_name(builder: tfds.core.DatasetBuilder) -> str:
+    return builder.builder_config.name if builder.builder_config else ""
+
+
+def _files_by_stem(folder: str | Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder} is no folder: check the path.")
+    return {path.stem: path for path in Path(folder).iterdir() if path.suffix.lower() in suffixes}
+
+
+def _resolution_folder(folder: Path) -> Path:
+    """`folder/480p` where there is one such folder, `folder` itself where videos lie in it directly."""
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder} is missing: a folder of videos needs JPEGImages and Annotations."
+        )
+    resolutions = [
+        path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.endswith("p")
+    ]
+    resolutions = [path for path in resolutions if path.name[:-1].isdigit()]
+    if len(resolutions) > 1:
+        preferred = [path for path in resolutions if path.name == "480p"]
+        return (preferred or resolutions)[0]
+    return resolutions[0] if resolutions else folder
+
+
+def _listed_names(path: Path) -> list[str]:
+    """Video names, in order, from a list of names (DAVIS-2017) or of pairs of paths (DAVIS-2016)."""
+    if not path.is_file():
+        raise InputError(
+            f"{path} is missing: leave the split out to read every video, or check the name."
+        )
+    names = dict.fromkeys(_video_of(line) for line in path.read_text().splitlines() if line.strip())
+    return list(names)
+
+
+def _video_of(line: str) -> str:
+    first = line.split()[0]
+    return Path(first).parent.name if "/" in first else first
