@@ -1,7 +1,7 @@
 """Encoded bytes of photographs and masks to arrays, whatever a dataset made of them.
 
-JPEG goes through libjpeg-turbo directly (`simplejpeg`), about twice as fast as through Pillow; everything else,
-and every mask, through Pillow, which keeps the indices of palette PNGs.
+JPEG goes through libjpeg-turbo directly (`simplejpeg`), about twice as fast as through Pillow;
+everything else, and every mask, through Pillow, which keeps the indices of palette PNGs.
 """
 
 import functools
@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from ranet_jax.errors import InputError
 
 MASK_RULES = ("auto", "ids", "binary", "instances")
+_JPEG = b"\xff\xd8"
 _VOID = 255
 _MAX_INSTANCES = 64
 
@@ -40,13 +41,14 @@ def decode_image(data: bytes, name: str, *, min_size: tuple[int, int] = (0, 0)) 
     Args:
         data: the file's bytes: JPEG, or anything Pillow reads.
         name: what to call the file in an error.
-        min_size: height and width that suffice. A JPEG larger than that is decoded at a fraction of its size by the
-            decoder's own scaling (which saves most of the work), never below `min_size`; (0, 0) decodes every pixel.
+        min_size: height and width that suffice. A JPEG larger than that is decoded at a fraction of
+            its size by the decoder's own scaling (which saves most of the work), never below
+            `min_size`; (0, 0) decodes every pixel.
 
     Raises:
         CorruptImageError: the bytes are no readable image.
     """
-    if data[:2] == b"\xff\xd8":
+    if data[:2] == _JPEG:
         try:
             height, width, colourspace, _ = simplejpeg.decode_jpeg_header(data)
             if colourspace not in ("CMYK", "YCCK"):
@@ -60,8 +62,15 @@ def decode_image(data: bytes, name: str, *, min_size: tuple[int, int] = (0, 0)) 
 
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
-    """Height and width of an encoded image, from its header."""
+    """Height and width of an encoded image, from its header.
+
+    Raises:
+        CorruptImageError: the bytes are no readable image.
+    """
     try:
+        if data[:2] == _JPEG:
+            height, width, *_ = simplejpeg.decode_jpeg_header(data)
+            return height, width
         with Image.open(io.BytesIO(data)) as image:
             return image.height, image.width
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
@@ -75,26 +84,29 @@ def decode_ids(data: bytes, name: str, rule: str = "auto") -> HostIds:
         data: the file's bytes.
         name: what to call the file in an error.
         rule: how pixel values stand for objects.
-            `auto`: palette indices are ids (255, the customary void, is background); grey values are ids unless one
-            of them reaches 128, then the mask is a binary one, cut at 128; colours are `instances`.
+            `auto`: palette indices are ids (255, the customary void, is background); grey values
+            are ids unless one of them reaches 128, then the mask is a binary one, cut at 128;
+            colours are `instances`.
             `ids`: the values are ids, 255 is background.
-            `binary`: 1 where the value, or a channel of a colour, is 128 or more (any index but 0 and 255 in a
-            palette mask).
-            `instances`: each distinct value or colour but 0 (black) is one object, numbered in ascending order.
-            Colours that all come from the palette of PASCAL VOC, which DAVIS uses, are its indices whatever the
-            rule, so that an object keeps its id in every frame.
+            `binary`: 1 where the value, or a channel of a colour, is 128 or more (any index but 0
+            and 255 in a palette mask).
+            `instances`: each distinct value or colour but 0 (black) is one object, numbered in
+            ascending order.
+            Colours that all come from the palette of PASCAL VOC, which DAVIS uses, are its indices
+            whatever the rule, so that an object keeps its id in every frame.
     An alpha channel is ignored.
 
     Raises:
         CorruptImageError: the bytes are no readable image.
-        InputError: the mask has more objects than ids (or, for `instances`, so many that it cannot be a mask).
+        InputError: the mask has more objects than ids (or, for `instances`, so many that it cannot
+            be a mask).
     """
     image = _open(data, name)
-    if image.mode in ("LA", "PA"):
-        image = image.convert(image.mode[0])
-    elif image.mode not in ("1", "L", "P", "RGB") and not image.mode.startswith("I"):
+    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB") and not image.mode.startswith("I"):
         image = image.convert("RGB")
     values = np.array(image)
+    if image.mode in ("LA", "PA"):
+        values = values[..., 0]
     if values.ndim == 3:
         if (values[..., 0] == values[..., 1]).all() and (values[..., 0] == values[..., 2]).all():
             values = values[..., 0]
@@ -106,7 +118,7 @@ def decode_ids(data: bytes, name: str, rule: str = "auto") -> HostIds:
         return values.astype(np.uint8)
     if rule == "instances":
         return _number(values, name)
-    palette = image.mode == "P"
+    palette = image.mode in ("P", "PA")
     if rule == "binary":
         return _binary_palette(values) if palette else (values >= 128).astype(np.uint8)
     peak = int(values.max(initial=0))
@@ -132,9 +144,11 @@ def encode_ids(ids: HostIds) -> bytes:
 
 
 def match_size(ids: HostIds, height: int, width: int, name: str) -> HostIds:
-    """The mask at its image's size: cut, or its last row and column repeated, where they differ by two pixels at most.
+    """The mask at its image's size: cut, or its last row and column repeated, where they differ by
+    two pixels at most.
 
-    Published sets hold pairs that differ by a pixel. A larger difference means that the two do not belong together.
+    Published sets hold pairs that differ by a pixel. A larger difference means that the two do not
+    belong together.
 
     Raises:
         InputError: the sizes differ by more than two pixels.
@@ -193,7 +207,8 @@ def _colours_to_ids(pixels: np.ndarray, name: str) -> HostIds:
 
 @functools.cache
 def _voc_palette() -> np.ndarray:
-    """The 255 colours of PASCAL VOC (the void left out), as 0xRRGGBB: bits 0, 3, 6 of an index are red's top bits, 1, 4, 7 green's."""
+    """The 255 colours of PASCAL VOC (the void left out), as 0xRRGGBB: bits 0, 3, 6 of an index are
+    red's top bits, 1, 4, 7 green's."""
     indices = np.arange(_VOID)
     channels = [
         sum(((indices >> (3 * bit + c)) & 1) << (7 - bit) for bit in range(3)) for c in range(3)

@@ -1,7 +1,9 @@
-"""One interface over everything that training images come from: built TFDS datasets and plain folders.
+"""One interface over everything that training images come from: built TFDS datasets and plain
+folders.
 
-A source is a list of clips, a clip a list of frames with their masks; a photograph is a clip of one frame. Sources
-hand out encoded bytes: what is decoded, and at what size, is for `examples.py` to say.
+A source is a list of clips, a clip a list of frames with their masks; a photograph is a clip of one
+frame. Sources hand out encoded bytes: what is decoded, and at what size, is for `examples.py` to
+say.
 """
 
 import collections
@@ -91,7 +93,7 @@ def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "aut
     ]
     if not pairs:
         raise InputError(
-            f"No photograph in {images} has a mask of the same name in {masks}: check the two folders."
+            f"No photograph in {images} has a mask of the same name in {masks}: check the folders."
         )
     return FolderSource(str(images), tuple(pairs), mask_rule)
 
@@ -99,18 +101,22 @@ def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "aut
 def video_folder(
     root: str | Path, *, split: str | None = None, year: str = "2017", mask_rule: str = "auto"
 ) -> FolderSource:
-    """Videos in the layout of DAVIS: `JPEGImages/RESOLUTION/NAME/*.jpg`, `Annotations/RESOLUTION/NAME/*.png`.
+    """Videos in the layout of DAVIS: `JPEGImages/RESOLUTION/NAME/*.jpg`,
+    `Annotations/RESOLUTION/NAME/*.png`.
 
-    The resolution folder may be left out. A frame without a mask is left out; a video needs one frame at least.
+    The resolution folder may be left out. A frame without a mask is left out; a video needs one
+    frame at least.
 
     Args:
         root: the folder that holds `JPEGImages` and `Annotations`.
-        split: read only the videos of `ImageSets/YEAR/SPLIT.txt` (names, or pairs of paths); all of them by default.
+        split: read only the videos of `ImageSets/YEAR/SPLIT.txt` (names, or pairs of paths); all of
+            them by default.
         year: the folder of that list.
         mask_rule: see `decoding.decode_ids`.
 
     Raises:
-        InputError: a folder or the list is missing, a listed video is missing, or there is no frame with a mask.
+        InputError: a folder or the list is missing, a listed video is missing, or there is no frame
+            with a mask.
     """
     root = Path(root)
     images, masks = (_resolution_folder(root / part) for part in ("JPEGImages", "Annotations"))
@@ -121,7 +127,7 @@ def video_folder(
     for name in names:
         if not (images / name).is_dir():
             raise InputError(
-                f"{root} lists the video {name} but has no folder {images / name}: unpack the set again."
+                f"{root} lists the video {name} but {images / name} is missing: unpack it again."
             )
         answers = _files_by_stem(masks / name, MASK_SUFFIXES) if (masks / name).is_dir() else {}
         frames = sorted(_files_by_stem(images / name, IMAGE_SUFFIXES).items())
@@ -134,10 +140,12 @@ def video_folder(
 
 
 class TfdsSource:
-    """A split of a dataset that `data_pipelines.builders` built to array_record, read without TensorFlow.
+    """A split of a dataset that `data_pipelines.builders` built to array_record, read without
+    TensorFlow.
 
-    A record of a video set is a whole video, so the encoded videos last used are kept in memory: reading one anew for
-    every triplet costs as much as decoding it. The cache starts empty in every worker process.
+    A record of a video set is a whole video, so the encoded videos last used are kept in memory:
+    reading one anew for every triplet costs as much as decoding it. The cache starts empty in every
+    worker process.
     """
 
     mask_rule = "ids"
@@ -149,7 +157,8 @@ class TfdsSource:
 
         Args:
             builder: a builder whose dataset was built.
-            split: `train`, `val`, `trainval` or `test-dev`, where the set has it, or a slice such as `train[:50%]`.
+            split: `train`, `val`, `trainval` or `test-dev`, where the set has it, or a slice such
+                as `train[:50%]`.
             cache_bytes: how much encoded video each process keeps.
 
         Raises:
@@ -159,7 +168,7 @@ class TfdsSource:
         if not builder.is_prepared():
             wanted = "/".join(filter(None, (builder.name, _config_name(builder))))
             raise InputError(
-                f"{wanted} is not built at {builder.data_dir}: run `ranet data build {wanted}` first."
+                f"{wanted} is not built in {builder.data_dir}: run `ranet data build {wanted}`."
             )
         try:
             self._records = builder.as_data_source(
@@ -167,12 +176,13 @@ class TfdsSource:
             )
         except (KeyError, ValueError) as error:
             raise InputError(
-                f"{builder.info.full_name} has no split {split}, only {', '.join(builder.info.splits)}: "
-                f"choose one of these ({error})."
+                f"{builder.info.full_name} has no split {split} ({error}): choose one of "
+                f"{', '.join(builder.info.splits)}."
             ) from None
         self._is_video = "frames" in builder.info.features
         self._cache = _ClipCache(cache_bytes)
-        # The first masks alone are published for some splits; a frame without a mask trains nothing.
+        # The first masks alone are published for some splits; a frame without a mask trains
+        # nothing.
         self.lengths = [
             len(self._clip(i).masks) if self._is_video else 1 for i in range(len(self._records))
         ]
@@ -210,7 +220,8 @@ class _Clip:
 
 
 class _ClipCache:
-    """The clips last used, up to a number of bytes; shared by threads, emptied on the way to another process."""
+    """The clips last used, up to a number of bytes; shared by threads, emptied on the way to
+    another process."""
 
     def __init__(self, capacity: int):
         self._capacity = capacity
@@ -258,7 +269,8 @@ def _files_by_stem(folder: str | Path, suffixes: tuple[str, ...]) -> dict[str, P
 
 
 def _resolution_folder(folder: Path) -> Path:
-    """`folder/480p` where there is one such folder, `folder` itself where videos lie in it directly."""
+    """`folder/480p` where there is one such folder, `folder` itself where videos lie in it
+    directly."""
     if not folder.is_dir():
         raise InputError(
             f"{folder} is missing: a folder of videos needs JPEGImages and Annotations."
@@ -274,7 +286,8 @@ def _resolution_folder(folder: Path) -> Path:
 
 
 def _listed_names(path: Path) -> list[str]:
-    """Video names, in order, from a list of names (DAVIS-2017) or of pairs of paths (DAVIS-2016)."""
+    """Video names, in order, from a list of names (DAVIS-2017) or of pairs of paths
+    (DAVIS-2016)."""
     if not path.is_file():
         raise InputError(
             f"{path} is missing: leave the split out to read every video, or check the name."

@@ -1,15 +1,16 @@
 """Augmentation on the device: random warps and crops, every pixel interpolated once (paper 3.5).
 
-Whatever is done to a picture is composed into one sampling grid before a pixel is touched: from a position of the
-network's input, through flip, random crop, rotation and scale, and a thin-plate spline, into the object's box and so
-to the pixels that the host sent. The images are sampled bilinearly, the id masks by nearest neighbour; outside the
-source all is black background.
+Whatever is done to a picture is composed into one sampling grid before a pixel is touched: from a
+position of the network's input, through flip, random crop, rotation and scale, and a thin-plate
+spline, into the object's box and so to the pixels that the host sent. The images are sampled
+bilinearly, the id masks by nearest neighbour; outside the source all is black background.
 
-Positions are (x, y) with -1 and 1 at the edges of the picture, as are displacements: 2 is the whole width or height.
+Positions are (x, y) with -1 and 1 at the edges of the picture, as are displacements: 2 is the whole
+width or height.
 """
 
 import functools
-from typing import NamedTuple
+from typing import TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -26,19 +27,22 @@ Ids = UInt8[Array, "H W"]
 Box = Float[Array, "4"]  # y0, x0, y1, x1: edges, in pixels
 
 
-class HostBatch(NamedTuple):
-    """What the host sends: decoded pixels on a canvas of the network's size, and where to look on it.
+class HostBatch(TypedDict):
+    """What the host sends: decoded pixels on a canvas of the network's size, and where to look on
+    it.
 
     Attributes:
         template_image: RGB of the template frame.
         template_ids: slot numbers of its objects, 0 for the background.
-        template_box: the part of the canvas to show the network: y0, x0, y1, x1 in pixels, possibly fractions.
+        template_box: the part of the canvas to show the network: y0, x0, y1, x1 in pixels, possibly
+            fractions.
         image: RGB of the current frame.
         ids: its slot numbers, the answer.
         previous_ids: slot numbers of a frame nearby, on the current frame's canvas.
         box: the part of the current frame's canvas to show.
         valid: slots that hold an object.
-        twin: the previous mask is the current frame's own (a photograph has no frame before), to be warped once more.
+        twin: the previous mask is the current frame's own (a photograph has no frame before), to be
+            warped once more.
     """
 
     template_image: UInt8[Array, "b H W 3"]
@@ -52,7 +56,7 @@ class HostBatch(NamedTuple):
     twin: Bool[Array, " b"]
 
 
-class TrainingBatch(NamedTuple):
+class TrainingBatch(TypedDict):
     """What a training step eats: see `array_typing` for the shapes."""
 
     template_image: Frame
@@ -65,7 +69,16 @@ class TrainingBatch(NamedTuple):
 
 @functools.partial(
     jax.jit,
-    static_argnames=("warp", "rotation", "scale", "crop", "flip", "colour", "previous_warp", "coarsening"),
+    static_argnames=(
+        "warp",
+        "rotation",
+        "scale",
+        "crop",
+        "flip",
+        "colour",
+        "previous_warp",
+        "coarsening",
+    ),
 )
 def augment(
     key: PRNGKeyArray,
@@ -82,29 +95,33 @@ def augment(
 ) -> TrainingBatch:
     """A random view of every example (paper 3.5).
 
-    Template and current frame each get a warp of their own; the flip is shared, for a mirrored object is another
-    object. Where the example is a pair of twins the previous mask gets a second, slight warp; every previous mask is
-    coarsened, for at test time it is a network's answer.
+    Template and current frame each get a warp of their own; the flip is shared, for a mirrored
+    object is another object. Where the example is a pair of twins the previous mask gets a second,
+    slight warp; every previous mask is coarsened, for at test time it is a network's answer.
 
     Args:
         key: the same key and batch give the same result.
         batch: canvases of whatever size; the result has their size.
-        warp: the largest shift of a control point of the thin-plate spline, as a share of the image size.
+        warp: the largest shift of a control point of the thin-plate spline, as a share of the image
+            size.
         rotation: the largest angle, degrees.
         scale: the smallest and largest magnification.
         crop: the largest share of the height and width that a random crop leaves out.
         flip: probability of mirroring left and right.
-        colour: strength of brightness, contrast and saturation jitter; 0.3 means factors of 0.7 to 1.3.
-        previous_warp: size of the second warp: shift of its control points and of the whole mask as shares of the
-            image size, and change of scale.
-        coarsening: the previous mask's boundary is smoothed and moved by up to about this share of the width.
+        colour: strength of brightness, contrast and saturation jitter; 0.3 means factors of 0.7 to
+            1.3.
+        previous_warp: size of the second warp: shift of its control points and of the whole mask as
+            shares of the image size, and change of scale.
+        coarsening: the previous mask's boundary is smoothed and moved by up to about this share of
+            the width.
 
     Returns:
-        The batch of the training step. An object whose template mask was warped out of sight is no longer valid.
+        The batch of the training step. An object whose template mask was warped out of sight is no
+        longer valid.
     """
     view = functools.partial(_random_view, warp=warp, rotation=rotation, scale=scale, crop=crop)
     changes = {"colour": colour, "previous_warp": previous_warp, "coarsening": coarsening}
-    keys = jax.random.split(key, batch.valid.shape[0])
+    keys = jax.random.split(key, batch["valid"].shape[0])
     return jax.vmap(functools.partial(_augment_one, view=view, flip=flip, **changes))(keys, batch)
 
 
@@ -115,39 +132,46 @@ def present(batch: HostBatch) -> TrainingBatch:
     return augment(jax.random.key(0), batch, **nothing, previous_warp=0.0, coarsening=0.0)
 
 
-def _augment_one(key, example: HostBatch, *, view, flip, colour, previous_warp, coarsening) -> TrainingBatch:
+def _augment_one(
+    key, example: HostBatch, *, view, flip, colour, previous_warp, coarsening
+) -> TrainingBatch:
     keys = jax.random.split(key, 8)
-    height, width = example.ids.shape
-    slots = example.valid.shape[0]
+    height, width = example["ids"].shape
+    slots = example["valid"].shape[0]
     positions = pixel_centres(height, width)
     mirrored = jax.random.bernoulli(keys[0], flip)
     positions = positions * jnp.where(mirrored, -1.0, 1.0) ** jnp.array([1.0, 0.0])
 
     template_grid = view(keys[1], positions, aspect=width / height)
     current_grid = view(keys[2], positions, aspect=width / height)
-    slight = jnp.where(example.twin, previous_warp, 0.0)
-    previous_grid = view(keys[2], _slight_warp(keys[3], positions, slight), aspect=width / height)
+    previous_grid = current_grid
+    if previous_warp:
+        strength = jnp.where(example["twin"], previous_warp, 0.0)
+        again = _slight_warp(keys[3], positions, strength)
+        previous_grid = view(keys[2], again, aspect=width / height)
 
-    template_masks = _masks(example.template_ids, template_grid, example.template_box, slots)
-    previous_masks = _masks(example.previous_ids, previous_grid, example.box, slots)
+    template_masks = _masks(example["template_ids"], template_grid, example["template_box"], slots)
+    previous_masks = _masks(example["previous_ids"], previous_grid, example["box"], slots)
     if coarsening:
         previous_masks = coarsen(keys[4], previous_masks, radius=max(1, round(coarsening * width)))
     images = [
         sample_bilinear(image, to_pixels(grid, box))
         for image, grid, box in (
-            (example.template_image, template_grid, example.template_box),
-            (example.image, current_grid, example.box),
+            (example["template_image"], template_grid, example["template_box"]),
+            (example["image"], current_grid, example["box"]),
         )
     ]
     if colour:
-        images = [jitter_colour(k, image, colour) for k, image in zip(keys[5:7], images, strict=True)]
+        images = [
+            jitter_colour(k, image, colour) for k, image in zip(keys[5:7], images, strict=True)
+        ]
     return TrainingBatch(
         template_image=images[0],
         template_masks=template_masks,
         image=images[1],
         previous_masks=previous_masks,
-        target_masks=_masks(example.ids, current_grid, example.box, slots),
-        valid=example.valid & (template_masks > 0).any(axis=(1, 2)),
+        target_masks=_masks(example["ids"], current_grid, example["box"], slots),
+        valid=example["valid"] & (template_masks > 0).any(axis=(1, 2)),
     )
 
 
@@ -161,14 +185,18 @@ def _random_view(key, positions: Positions, *, aspect, warp, rotation, scale, cr
     zoom = jax.random.uniform(keys[3], minval=scale[0], maxval=scale[1])
     positions = rotate_and_scale(positions, angle, zoom, aspect)
     if warp:
-        shifts = 2 * warp * jax.random.uniform(keys[4], (CONTROL_POINTS**2, 2), minval=-1.0, maxval=1.0)
+        shifts = (
+            2 * warp * jax.random.uniform(keys[4], (CONTROL_POINTS**2, 2), minval=-1.0, maxval=1.0)
+        )
         positions = thin_plate_spline(positions, shifts)
     return positions
 
 
 def _slight_warp(key, positions: Positions, strength: jax.Array) -> Positions:
     keys = jax.random.split(key, 3)
-    shifts = 2 * strength * jax.random.uniform(keys[0], (CONTROL_POINTS**2, 2), minval=-1.0, maxval=1.0)
+    shifts = (
+        2 * strength * jax.random.uniform(keys[0], (CONTROL_POINTS**2, 2), minval=-1.0, maxval=1.0)
+    )
     offset = 2 * strength * jax.random.uniform(keys[1], (2,), minval=-1.0, maxval=1.0)
     zoom = 1 + strength * jax.random.uniform(keys[2], minval=-1.0, maxval=1.0)
     return thin_plate_spline(positions / zoom + offset, shifts)
@@ -192,8 +220,11 @@ def to_pixels(positions: Positions, box: Box) -> Positions:
     return low + (positions + 1) / 2 * (high - low) - 0.5
 
 
-def rotate_and_scale(positions: Positions, angle: jax.Array, zoom: jax.Array, aspect: float) -> Positions:
-    """Where to sample so that the picture appears turned by `angle` (radians) and magnified by `zoom` about its centre.
+def rotate_and_scale(
+    positions: Positions, angle: jax.Array, zoom: jax.Array, aspect: float
+) -> Positions:
+    """Where to sample so that the picture appears turned by `angle` (radians) and magnified by
+    `zoom` about its centre.
 
     `aspect` is width over height: a turn is one in pixels, not in shares of the sides.
     """
@@ -209,10 +240,12 @@ def control_points() -> Float[np.ndarray, "16 2"]:
 
 
 def thin_plate_spline(positions: Positions, shifts: Displacements) -> Positions:
-    """Moves positions by the smoothest field that shifts the 16 control points as asked (Bookstein 1989).
+    """Moves positions by the smoothest field that shifts the 16 control points as asked (Bookstein
+    1989).
 
-    The field is affine plus a sum of r^2 log r about the control points, with the least bending energy among those
-    that interpolate. It is evaluated exactly at every position, not interpolated between nodes.
+    The field is affine plus a sum of r^2 log r about the control points, with the least bending
+    energy among those that interpolate. It is evaluated exactly at every position, not interpolated
+    between nodes.
 
     Args:
         positions: (x, y), -1 to 1 over the picture.
@@ -221,8 +254,14 @@ def thin_plate_spline(positions: Positions, shifts: Displacements) -> Positions:
     coefficients = jnp.asarray(_spline_inverse(), jnp.float32) @ shifts
     difference = positions[..., None, :] - jnp.asarray(control_points(), jnp.float32)
     kernel = _thin_plate_kernel(jnp.square(difference).sum(axis=-1))
-    affine = coefficients[16] + positions[..., :1] * coefficients[17] + positions[..., 1:] * coefficients[18]
-    bent = jnp.einsum("...k,kc->...c", kernel, coefficients[:16], precision=jax.lax.Precision.HIGHEST)
+    affine = (
+        coefficients[16]
+        + positions[..., :1] * coefficients[17]
+        + positions[..., 1:] * coefficients[18]
+    )
+    bent = jnp.einsum(
+        "...k,kc->...c", kernel, coefficients[:16], precision=jax.lax.Precision.HIGHEST
+    )
     return positions + affine + bent
 
 
@@ -233,7 +272,8 @@ def _thin_plate_kernel(squared_distance):
 
 @functools.cache
 def _spline_inverse() -> Float[np.ndarray, "19 16"]:
-    """Shifts to coefficients: the control points never move, so the system is solved once, in double precision."""
+    """Shifts to coefficients: the control points never move, so the system is solved once, in
+    double precision."""
     points = control_points()
     squared = np.square(points[:, None] - points).sum(axis=-1)
     kernel = 0.5 * squared * np.log(np.maximum(squared, 1e-30))
@@ -267,10 +307,11 @@ def _take(image: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def coarsen(key: PRNGKeyArray, masks: Float[Array, "n H W"], radius: int) -> Float[Array, "n H W"]:
-    """Masks with smoother outlines, grown or shrunk by up to about `radius` pixels; still 0 or 1, still disjoint.
+    """Masks with smoother outlines, grown or shrunk by up to about `radius` pixels; still 0 or 1,
+    still disjoint.
 
-    The masks are averaged over squares of (2 radius + 1) pixels and cut at a random level. An object too small to
-    survive that is left as it was.
+    The masks are averaged over squares of (2 radius + 1) pixels and cut at a random level. An
+    object too small to survive that is left as it was.
     """
     side = 2 * radius + 1
     share = masks
@@ -287,9 +328,14 @@ def coarsen(key: PRNGKeyArray, masks: Float[Array, "n H W"], radius: int) -> Flo
     return jnp.where(lost, untouched, coarse * (1 - taken))
 
 
-def jitter_colour(key: PRNGKeyArray, image: Float[Array, "H W 3"], strength: float) -> Float[Array, "H W 3"]:
-    """Random brightness, contrast and saturation, each a factor in 1 - strength to 1 + strength; stays in [0, 1]."""
-    brightness, contrast, saturation = 1 + strength * jax.random.uniform(key, (3,), minval=-1.0, maxval=1.0)
+def jitter_colour(
+    key: PRNGKeyArray, image: Float[Array, "H W 3"], strength: float
+) -> Float[Array, "H W 3"]:
+    """Random brightness, contrast and saturation, each a factor in 1 - strength to 1 + strength;
+    stays in [0, 1]."""
+    brightness, contrast, saturation = 1 + strength * jax.random.uniform(
+        key, (3,), minval=-1.0, maxval=1.0
+    )
     image = image * brightness
     grey = image @ jnp.array([0.299, 0.587, 0.114])
     image = grey.mean() + (image - grey.mean()) * contrast

@@ -1,4 +1,5 @@
-"""The files of a published dataset, unpacked or still in its zip archives, under one kind of path."""
+"""The files of a published dataset, unpacked or still in its zip archives, under one kind of
+path."""
 
 import dataclasses
 import zipfile
@@ -12,7 +13,8 @@ from ranet_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class FileTree:
-    """Files by their path relative to where the dataset was put; archives count as unpacked where they lie."""
+    """Files by their path relative to where the dataset was put; archives count as unpacked where
+    they lie."""
 
     files: dict[str, tuple[Path, str | None]]
 
@@ -78,7 +80,8 @@ def published_files(
     archives: Iterable[str],
     urls: Iterable[str] = (),
 ) -> FileTree:
-    """What the user put into `manual_dir`, or else what the publisher offers for direct download (an empty tree if not).
+    """What the user put into `manual_dir`, or else what the publisher offers for direct download
+    (an empty tree if not).
 
     Archives are read in place: nothing is unpacked.
     """

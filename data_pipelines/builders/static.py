@@ -1,4 +1,5 @@
-"""What the sets of photographs with masks have in common: pair the files, turn masks into object ids, write."""
+"""What the sets of photographs with masks have in common: pair the files, turn masks into object
+ids, write."""
 
 import io
 import re
@@ -17,14 +18,17 @@ from ranet_jax.errors import InputError
 class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A set of photographs, each with a mask of object ids.
 
-    A subclass says where the set keeps its files: each pattern matches a whole path (upper and lower case alike) and
-    names the groups `root` (the folder the set was put into), `stem` (the name shared by photograph and mask) and,
-    where the set is split by folders, `split`.
+    A subclass says where the set keeps its files: each pattern matches a whole path (upper and
+    lower case alike) and names the groups `root` (the folder the set was
+    put into), `stem` (the name shared by photograph and mask) and, where the set is split by
+    folders, `split`.
 
     Attributes:
         IMAGES: pattern of the photographs.
-        MASKS: patterns of the masks with their reading rule (`decoding.decode_ids`); the first that has a file wins.
-        SPLITS: folder of each split, `{split: folder}`; empty for a set without splits, which is all `train`.
+        MASKS: patterns of the masks with their reading rule (`decoding.decode_ids`); the first that
+            has a file wins.
+        SPLITS: folder of each split, `{split: folder}`; empty for a set without splits, which is
+            all `train`.
         ARCHIVES: the publisher's names of the zip archives.
         URLS: where the publisher offers them, if directly.
     """
@@ -73,13 +77,14 @@ class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         photographs = sorted(_match(self.IMAGES, tree))
         if not photographs or not masks:
             raise InputError(
-                f"No photographs and masks of {self.name} were found. {self.MANUAL_DOWNLOAD_INSTRUCTIONS.strip()}"
+                f"No photographs and masks of {self.name} were found. "
+                f"{self.MANUAL_DOWNLOAD_INSTRUCTIONS.strip()}"
             )
         lonely = [path for key, path in photographs if key not in masks]
         if lonely:
             raise InputError(
-                f"{len(lonely)} of {len(photographs)} photographs of {self.name} have no mask, the first is "
-                f"{lonely[0]}: fetch or unpack the set again."
+                f"{len(lonely)} of {len(photographs)} photographs of {self.name} have no mask, the "
+                f"first is {lonely[0]}: fetch or unpack the set again."
             )
         return [
             (split, stem, path, *masks[root, split, stem])
@@ -122,7 +127,8 @@ def mask_feature(doc: str) -> tfds.features.Image:
 
 
 def colour_bytes(data: bytes, name: str) -> bytes:
-    """The photograph as published where it is an 8-bit RGB image; anything else (grayscale, palette, CMYK) as an RGB PNG.
+    """The photograph as published where it is an 8-bit RGB image; anything else (grayscale,
+    palette, CMYK) as an RGB PNG.
 
     Raises:
         CorruptImageError: the bytes are no readable image.

@@ -19,14 +19,14 @@ _URLS = {
     "2016": ("https://graphics.ethz.ch/Downloads/Data/Davis/DAVIS-data.zip",),
     "2017": tuple(_PUBLISHER + name for name in _ARCHIVES["2017"]),
 }
-# Where the lists of the splits lie. The package of 2016 lists pairs of paths, that of 2017 lists names (those of 2016
-# as well, so either package serves for 2016).
+# Where the lists of the splits lie. The package of 2016 lists pairs of paths, that of 2017 lists
+# names (those of 2016 as well, so either package serves for 2016).
 _LISTS = {"2016": ("480p", "2016"), "2017": ("2017",)}
 _SPLITS = {"2016": ("train", "val"), "2017": ("train", "val", "test-dev")}
 
 
-# TFDS ships a dataset of the same name (2017 alone, without ids of objects); registering this one too would break the
-# registry for both.
+# TFDS ships a dataset of the same name (2017 alone, without ids of objects); registering this one
+# too would break the registry for both.
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """DatasetBuilder of DAVIS."""
 
@@ -39,29 +39,33 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         ),
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
-    Put the official archives (https://davischallenge.org: DAVIS-data.zip of 2016; DAVIS-2017-trainval-480p.zip and
-    DAVIS-2017-test-dev-480p.zip of 2017), or the folder DAVIS they unpack to, into manual_dir; without them they are
-    fetched from the publisher.
+    Put the official archives (https://davischallenge.org: DAVIS-data.zip of 2016;
+    DAVIS-2017-trainval-480p.zip and DAVIS-2017-test-dev-480p.zip of 2017), or the folder DAVIS they
+    unpack to, into manual_dir; without them they are fetched from the publisher.
     """
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
             description="""
-            Densely Annotated VIdeo Segmentation at 480p. An example is a whole video. In 2016 id 1 is the one object
-            (or group of objects); in 2017 every object has its id, the same in all frames. The first mask alone is
-            published for the videos of test-dev.
+            Densely Annotated VIdeo Segmentation at 480p. An example is a whole video. In 2016 id 1
+            is the one object (or group of objects); in 2017 every object has its id, the same in
+            all frames. The first mask alone is published for the videos of test-dev.
             """,
             citation="""
             @inproceedings{perazzi2016benchmark,
-              title     = {A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation},
-              author    = {Perazzi, Federico and Pont-Tuset, Jordi and McWilliams, Brian and Van Gool, Luc and
+              title     = {A Benchmark Dataset and Evaluation Methodology for Video Object
+                           Segmentation},
+              author    = {Perazzi, Federico and Pont-Tuset, Jordi and McWilliams, Brian and
+                           Van Gool, Luc and
                            Gross, Markus and Sorkine-Hornung, Alexander},
-              booktitle = {IEEE Conference on Computer Vision and Pattern Recognition}, year = {2016}
+              booktitle = {IEEE Conference on Computer Vision and Pattern Recognition},
+              year      = {2016}
             }
             @article{ponttuset2017davis,
               title   = {The 2017 {DAVIS} Challenge on Video Object Segmentation},
-              author  = {Pont-Tuset, Jordi and Perazzi, Federico and Caelles, Sergi and Arbel{\\'a}ez, Pablo and
+              author  = {Pont-Tuset, Jordi and Perazzi, Federico and Caelles, Sergi and
+                         Arbel{\\'a}ez, Pablo and
                          Sorkine-Hornung, Alexander and Van Gool, Luc},
               journal = {arXiv:1704.00675}, year = {2017}
             }
@@ -76,7 +80,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     ),
                     "masks": tfds.features.Sequence(
                         static.mask_feature("Object ids of one frame: 0 is background."),
-                        doc="The masks of the first frames: of all of them, or (test-dev) of the first one.",
+                        doc="The masks: of all frames, or (test-dev) of the first one alone.",
                     ),
                 }
             ),
@@ -94,7 +98,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             videos["trainval"] = videos["train"] | videos["val"]
         if not videos:
             raise InputError(
-                f"No list of a split of DAVIS {year} (ImageSets/{_LISTS[year][0]}/train.txt) was found. "
+                f"No list of a split of DAVIS {year} was found, as ImageSets/{_LISTS[year][0]}/"
+                f"train.txt. "
                 f"{self.MANUAL_DOWNLOAD_INSTRUCTIONS.strip()}"
             )
         for split in _SPLITS[year]:
@@ -114,9 +119,9 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 path for path in (*(frame for frame, _ in pairs), *masks) if path not in tree
             ]
             if missing or not pairs:
+                flaw = f"{missing[0]} is missing" if missing else "it has no frames"
                 raise InputError(
-                    f"The video {name} of DAVIS {split} is incomplete"
-                    f"{f': {missing[0]} is missing' if missing else ', it has no frames'}. Unpack the set again."
+                    f"The video {name} of DAVIS {split} is incomplete ({flaw}): unpack it again."
                 )
             frames = list(tree.read_many(frame for frame, _ in pairs))
             answers = [
@@ -141,7 +146,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 def _list_split(
     tree: archives.FileTree, year: str, split: str
 ) -> dict[str, list[tuple[str, str]]] | None:
-    """(frame, mask) paths of the videos of a split, by name, or None where the split has no list."""
+    """(frame, mask) paths of the videos of a split, by name, or None where the split has no
+    list."""
     for folder in _LISTS[year]:
         ending = f"ImageSets/{folder}/{split}.txt"
         found = sorted(path for path in tree if path == ending or path.endswith("/" + ending))

@@ -7,13 +7,14 @@ class Builder(static.StaticBuilder):
     """DatasetBuilder of ECSSD."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
-    Put images.zip and ground_truth_mask.zip (https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/dataset.html), or
-    the folders images and ground_truth_mask they unpack to, into manual_dir; without them they are fetched from the
+    Put images.zip and ground_truth_mask.zip
+    (https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/dataset.html), or the folders images and
+    ground_truth_mask they unpack to, into manual_dir; without them they are fetched from the
     publisher.
     """
     DESCRIPTION = """
-    The Extended Complex Scene Saliency Dataset: 1,000 photographs, many of them structurally complex, with masks
-    drawn by five people. Masks are binary: id 1 is the salient object.
+    The Extended Complex Scene Saliency Dataset: 1,000 photographs, many of them structurally
+    complex, with masks drawn by five people. Masks are binary: id 1 is the salient object.
     """
     CITATION = """
     @article{shi2016hierarchical,

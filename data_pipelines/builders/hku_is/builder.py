@@ -7,13 +7,15 @@ class Builder(static.StaticBuilder):
     """DatasetBuilder of HKU-IS."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
-    HKU-IS is offered through file-sharing services only (https://i.cs.hku.hk/~gbli/deep_saliency.html) and as a rar
-    archive: unpack it and put the folder HKU-IS, with imgs and gt in it (or a zip archive of it named HKU-IS.zip), into
-    manual_dir.
+    HKU-IS is offered through file-sharing services only
+    (https://i.cs.hku.hk/~gbli/deep_saliency.html) and as a rar
+    archive: unpack it and put the folder HKU-IS, with imgs and gt in it (or a zip archive of it
+    named HKU-IS.zip), into manual_dir.
     """
     DESCRIPTION = """
-    HKU-IS: 4,447 photographs chosen to be hard for saliency detection: several objects, objects at the border, low
-    contrast. Masks are binary: id 1 is everything salient. All photographs form one split, as the paper uses them.
+    HKU-IS: 4,447 photographs chosen to be hard for saliency detection: several objects, objects at
+    the border, low contrast. Masks are binary: id 1 is everything salient. All photographs form one
+    split, as the paper uses them.
     """
     CITATION = """
     @inproceedings{li2015visual,

@@ -7,17 +7,19 @@ class Builder(static.StaticBuilder):
     """DatasetBuilder of MSRA10K."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
-    Put MSRA10K_Imgs_GT.zip (https://mmcheng.net/msra10k/), or the folder it unpacks to, into manual_dir; without it
-    the archive is fetched from the publisher.
+    Put MSRA10K_Imgs_GT.zip (https://mmcheng.net/msra10k/), or the folder it unpacks to, into
+    manual_dir; without it the archive is fetched from the publisher.
     """
     DESCRIPTION = """
-    MSRA10K (formerly THUS10000): 10,000 photographs of the MSRA set of Liu et al., with pixel-accurate masks of what
-    people agree is salient. Masks are binary: id 1 is the salient object.
+    MSRA10K (formerly THUS10000): 10,000 photographs of the MSRA set of Liu et al., with
+    pixel-accurate masks of what people agree is salient. Masks are binary: id 1 is the salient
+    object.
     """
     CITATION = """
     @article{cheng2015global,
       title   = {Global Contrast Based Salient Region Detection},
-      author  = {Cheng, Ming-Ming and Mitra, Niloy J. and Huang, Xiaolei and Torr, Philip H. S. and Hu, Shi-Min},
+      author  = {Cheng, Ming-Ming and Mitra, Niloy J. and Huang, Xiaolei and Torr, Philip H. S. and
+                 Hu, Shi-Min},
       journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
       volume  = {37}, number = {3}, pages = {569--582}, year = {2015}
     }

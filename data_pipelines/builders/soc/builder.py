@@ -9,20 +9,20 @@ class Builder(static.StaticBuilder):
     """DatasetBuilder of SOC."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
-    SOC is offered through file-sharing services only (http://dpfan.net/SOCBenchmark/): put SOC6K_Release.zip, or the
-    folder it unpacks to (with TrainSet and ValSet, each with Imgs, gt and the folder of instance masks), into
-    manual_dir.
+    SOC is offered through file-sharing services only (http://dpfan.net/SOCBenchmark/): put
+    SOC6K_Release.zip, or the folder it unpacks to (with TrainSet and ValSet, each with Imgs, gt and
+    the folder of instance masks), into manual_dir.
     """
     DESCRIPTION = """
-    Salient Objects in Clutter: 6,000 photographs, half of them without any salient object, from more than 80
-    categories. Objects are numbered by their instance masks; where a photograph has none, id 1 is everything salient,
-    and the mask is empty where nothing is.
+    Salient Objects in Clutter: 6,000 photographs, half of them without any salient object, from
+    more than 80 categories. Objects are numbered by their instance masks; where a
+    photograph has none, id 1 is everything salient, and the mask is empty where nothing is.
     """
     CITATION = """
     @inproceedings{fan2018salient,
       title     = {Salient Objects in Clutter: Bringing Salient Object Detection to the Foreground},
-      author    = {Fan, Deng-Ping and Cheng, Ming-Ming and Liu, Jiang-Jiang and Gao, Shang-Hua and Hou, Qibin and
-                   Borji, Ali},
+      author    = {Fan, Deng-Ping and Cheng, Ming-Ming and Liu, Jiang-Jiang and Gao, Shang-Hua and
+                   Hou, Qibin and Borji, Ali},
       booktitle = {European Conference on Computer Vision},
       pages     = {186--202}, year = {2018}
     }
