@@ -54,7 +54,7 @@ class ExampleSettings:
         for name, choices in (("objects", get_args(Objects)), ("crops", get_args(Crops))):
             if getattr(self, name) not in choices:
                 raise InputError(
-                    f"There is no {name}={getattr(self, name)}: use one of {", ".join(choices)}."
+                    f"There is no {name}={getattr(self, name)}: use one of {', '.join(choices)}."
                 )
         if self.height < 32 or self.width < 32 or self.height % 32 or self.width % 32:
             raise InputError(

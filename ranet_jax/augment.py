@@ -20,6 +20,17 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 from ranet_jax.array_typing import Frame, ObjectMasks, Valid
 
 CONTROL_POINTS = 4  # along each side
+# The settings of `augment` that leave the picture alone.
+NOTHING = {
+    "warp": 0.0,
+    "rotation": 0.0,
+    "scale": (1.0, 1.0),
+    "crop": 0.0,
+    "flip": 0.0,
+    "colour": 0.0,
+    "previous_warp": 0.0,
+    "coarsening": 0.0,
+}
 
 Positions = Float[Array, "*grid 2"]
 Displacements = Float[Array, "16 2"]
@@ -69,16 +80,7 @@ class TrainingBatch(TypedDict):
 
 @functools.partial(
     jax.jit,
-    static_argnames=(
-        "warp",
-        "rotation",
-        "scale",
-        "crop",
-        "flip",
-        "colour",
-        "previous_warp",
-        "coarsening",
-    ),
+    static_argnames=tuple(NOTHING),
 )
 def augment(
     key: PRNGKeyArray,
@@ -128,8 +130,7 @@ def augment(
 @jax.jit
 def present(batch: HostBatch) -> TrainingBatch:
     """The batch without augmentation: the boxes of the canvases, resized to the network's input."""
-    nothing = {"warp": 0.0, "rotation": 0.0, "scale": (1.0, 1.0), "crop": 0.0, "flip": 0.0}
-    return augment(jax.random.key(0), batch, **nothing, previous_warp=0.0, coarsening=0.0)
+    return augment(jax.random.key(0), batch, **NOTHING)
 
 
 def _augment_one(
