@@ -22,6 +22,7 @@ from ranet_jax.errors import InputError
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".webp")
 _CACHE_BYTES = 512 * 2**20
+_LISTS = ("2017", "2016", "480p")
 
 
 class Source(Protocol):
@@ -84,7 +85,8 @@ def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "aut
     Raises:
         InputError: a folder is missing, or no photograph has a mask.
     """
-    photographs = _files_by_stem(images, IMAGE_SUFFIXES)
+    shared = Path(images).resolve() == Path(masks).resolve()
+    photographs = _files_by_stem(images, IMAGE_SUFFIXES[:2] if shared else IMAGE_SUFFIXES)
     answers = _files_by_stem(masks, MASK_SUFFIXES)
     pairs = [
         ((str(path), str(answers[stem])),)
@@ -99,7 +101,7 @@ def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "aut
 
 
 def video_folder(
-    root: str | Path, *, split: str | None = None, year: str = "2017", mask_rule: str = "auto"
+    root: str | Path, *, split: str | None = None, year: str | None = None, mask_rule: str = "auto"
 ) -> FolderSource:
     """Videos in the layout of DAVIS: `JPEGImages/RESOLUTION/NAME/*.jpg`,
     `Annotations/RESOLUTION/NAME/*.png`.
@@ -111,7 +113,7 @@ def video_folder(
         root: the folder that holds `JPEGImages` and `Annotations`.
         split: read only the videos of `ImageSets/YEAR/SPLIT.txt` (names, or pairs of paths); all of
             them by default.
-        year: the folder of that list.
+        year: the folder of that list; by default the first of 2017, 2016 and 480p that has it.
         mask_rule: see `decoding.decode_ids`.
 
     Raises:
@@ -122,7 +124,7 @@ def video_folder(
     images, masks = (_resolution_folder(root / part) for part in ("JPEGImages", "Annotations"))
     names = sorted(path.name for path in images.iterdir() if path.is_dir())
     if split is not None:
-        names = _listed_names(root / "ImageSets" / year / f"{split}.txt")
+        names = _listed_names(root / "ImageSets", (year,) if year else _LISTS, f"{split}.txt")
     clips = []
     for name in names:
         if not (images / name).is_dir():
@@ -265,7 +267,10 @@ def _config_name(builder: tfds.core.DatasetBuilder) -> str:
 def _files_by_stem(folder: str | Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not os.path.isdir(folder):
         raise InputError(f"{folder} is no folder: check the path.")
-    return {path.stem: path for path in Path(folder).iterdir() if path.suffix.lower() in suffixes}
+    found = [path for path in Path(folder).iterdir() if path.suffix.lower() in suffixes]
+    # Of two files of one name the one whose ending is listed first.
+    found.sort(key=lambda path: suffixes.index(path.suffix.lower()), reverse=True)
+    return {path.stem: path for path in found}
 
 
 def _resolution_folder(folder: Path) -> Path:
@@ -285,15 +290,16 @@ def _resolution_folder(folder: Path) -> Path:
     return resolutions[0] if resolutions else folder
 
 
-def _listed_names(path: Path) -> list[str]:
-    """Video names, in order, from a list of names (DAVIS-2017) or of pairs of paths
-    (DAVIS-2016)."""
-    if not path.is_file():
+def _listed_names(lists: Path, years: Sequence[str], file: str) -> list[str]:
+    """Video names, in order, of a list of names (DAVIS-2017) or of pairs of paths (DAVIS-2016)."""
+    paths = [lists / year / file for year in years]
+    found = [path for path in paths if path.is_file()]
+    if not found:
         raise InputError(
-            f"{path} is missing: leave the split out to read every video, or check the name."
+            f"{paths[0]} is missing: leave the split out to read every video, or check the name."
         )
-    names = dict.fromkeys(_video_of(line) for line in path.read_text().splitlines() if line.strip())
-    return list(names)
+    lines = found[0].read_text().splitlines()
+    return list(dict.fromkeys(_video_of(line) for line in lines if line.strip()))
 
 
 def _video_of(line: str) -> str:
