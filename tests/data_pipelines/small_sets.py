@@ -57,10 +57,10 @@ def write_zip(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def static_files(images: str, masks: str, count: int = 3) -> dict[str, bytes]:
+def static_files(images: str, masks: str, count: int = 3, first: int = 0) -> dict[str, bytes]:
     """Photographs and binary masks under path patterns with `{}` for the name."""
     files = {}
-    for i in range(count):
+    for i in range(first, first + count):
         files[images.format(f"{i:04d}")] = encode(photograph(i), "JPEG")
         files[masks.format(f"{i:04d}")] = encode(255 * square(top=8 + i))
     return files

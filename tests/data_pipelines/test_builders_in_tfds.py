@@ -58,7 +58,7 @@ class SocTest(_BuilderTest):
     DATASET_CLASS = soc.Builder
     SPLITS = {"train": 3, "val": 2}
     FILES = static_files("S/TrainSet/Imgs/{}.jpg", "S/TrainSet/gt/{}.png") | static_files(
-        "S/ValSet/Imgs/{}.jpg", "S/ValSet/gt/{}.png", 2
+        "S/ValSet/Imgs/{}.jpg", "S/ValSet/gt/{}.png", 2, first=10
     )
 
 
