@@ -46,7 +46,10 @@ class Layout:
         return max(1.0, self.fit)
 
     def image(self, pixels: UInt8[np.ndarray, "height width 3"]) -> Canvas:
-        """The canvas of a photograph, which may have been shrunk by its decoder already."""
+        """The canvas of a photograph, which may have been shrunk by its decoder already.
+
+        The canvas shares no memory with the photograph unless that fits it exactly.
+        """
         height, width = self.placed
         if pixels.shape[:2] != (height, width):
             shrunk = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
@@ -78,8 +81,11 @@ class Layout:
         top, left = (
             (whole - part) // 2 for whole, part in zip(self.size, pixels.shape, strict=False)
         )
-        canvas = np.zeros(self.size + pixels.shape[2:], np.uint8)
-        canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+        bottom, right = top + pixels.shape[0], left + pixels.shape[1]
+        canvas = np.empty(self.size + pixels.shape[2:], np.uint8)
+        canvas[:top], canvas[bottom:] = 0, 0
+        canvas[top:bottom, :left], canvas[top:bottom, right:] = 0, 0
+        canvas[top:bottom, left:right] = pixels
         return canvas
 
 

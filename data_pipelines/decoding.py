@@ -6,6 +6,7 @@ everything else, and every mask, through Pillow, which keeps the indices of pale
 
 import functools
 import io
+import threading
 
 import numpy as np
 import simplejpeg
@@ -18,6 +19,7 @@ MASK_RULES = ("auto", "ids", "binary", "instances")
 _JPEG = b"\xff\xd8"
 _VOID = 255
 _MAX_INSTANCES = 64
+_LOCAL = threading.local()
 
 HostImage = UInt8[np.ndarray, "height width 3"]
 HostIds = UInt8[np.ndarray, "height width"]
@@ -35,7 +37,9 @@ class CorruptImageError(InputError):
         return type(self), (self.name, self.reason)
 
 
-def decode_image(data: bytes, name: str, *, min_size: tuple[int, int] = (0, 0)) -> HostImage:
+def decode_image(
+    data: bytes, name: str, *, min_size: tuple[int, int] = (0, 0), borrow: bool = False
+) -> HostImage:
     """RGB pixels of an encoded photograph; a grayscale one gets three equal channels.
 
     Args:
@@ -44,6 +48,9 @@ def decode_image(data: bytes, name: str, *, min_size: tuple[int, int] = (0, 0)) 
         min_size: height and width that suffice. A JPEG larger than that is decoded at a fraction of
             its size by the decoder's own scaling (which saves most of the work), never below
             `min_size`; (0, 0) decodes every pixel.
+        borrow: the pixels may lie in memory that this thread's next call uses again. A caller that
+            copies them at once saves the operating system a megabyte of fresh pages, a sixth of
+            the decoding time.
 
     Raises:
         CorruptImageError: the bytes are no readable image.
@@ -54,7 +61,11 @@ def decode_image(data: bytes, name: str, *, min_size: tuple[int, int] = (0, 0)) 
             if colourspace not in ("CMYK", "YCCK"):
                 wanted = min_size if height > min_size[0] and width > min_size[1] else (0, 0)
                 return simplejpeg.decode_jpeg(
-                    data, "RGB", min_height=wanted[0], min_width=wanted[1]
+                    data,
+                    "RGB",
+                    min_height=wanted[0],
+                    min_width=wanted[1],
+                    buffer=_scratch(3 * height * width) if borrow else None,
                 )
         except ValueError as error:
             raise CorruptImageError(name, str(error)) from None
@@ -163,6 +174,13 @@ def match_size(ids: HostIds, height: int, width: int, name: str) -> HostIds:
     ids = ids[:height, :width]
     missing = (0, height - ids.shape[0]), (0, width - ids.shape[1])
     return np.pad(ids, missing, mode="edge")
+
+
+def _scratch(size: int) -> np.ndarray:
+    held = getattr(_LOCAL, "scratch", None)
+    if held is None or held.size < size:
+        _LOCAL.scratch = held = np.empty(size, np.uint8)
+    return held
 
 
 def _open(data: bytes, name: str, convert: str | None = None) -> Image.Image:

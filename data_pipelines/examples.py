@@ -181,8 +181,13 @@ class _View:
         self.ids = self.layout.ids(ids)
 
     def image(self) -> canvas.Canvas:
-        smaller = self.layout.placed
-        return self.layout.image(decoding.decode_image(self._data, self._name, min_size=smaller))
+        pixels = decoding.decode_image(
+            self._data,
+            self._name,
+            min_size=self.layout.placed,
+            borrow=self.layout.placed != self.layout.size,
+        )
+        return self.layout.image(pixels)
 
     def areas(self) -> dict[int, float]:
         """Share of the frame of each object there is."""

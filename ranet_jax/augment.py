@@ -311,7 +311,7 @@ def coarsen(key: PRNGKeyArray, masks: Float[Array, "n H W"], radius: int) -> Flo
     for axis, window in ((1, (1, side, 1)), (2, (1, 1, side))):
         padding = [(radius, radius) if i == axis else (0, 0) for i in range(3)]
         share = jax.lax.reduce_window(share, 0.0, jax.lax.add, window, (1, 1, 1), padding) / side
-    level = jax.random.uniform(key, minval=0.2, maxval=0.8)
+    level = jax.random.uniform(key, minval=0.3, maxval=0.7)
     strongest = share == share.max(axis=0)
     earliest = jnp.cumsum(strongest, axis=0) == 1
     coarse = ((share > level) & strongest & earliest).astype(masks.dtype)

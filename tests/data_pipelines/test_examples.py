@@ -108,6 +108,16 @@ def test_a_triplet_holds_the_frames_it_names():
         )
 
 
+def test_pictures_do_not_share_memory():
+    masks = [square(80, 150, left=10 + 5 * t) for t in range(6)]
+    source = Clips([masks])
+    one, two = make(source, frame=1, seed=0), make(source, frame=3, seed=0)
+    for example, frame in ((one, 1), (two, 3)):
+        pixels = decoding.decode_image(source.image(0, frame), "p")
+        np.testing.assert_array_equal(example["image"][8:88, 5:155], pixels)
+        assert not example["image"][:8].any() and not example["image"][:, 155:].any()
+
+
 def test_merged_objects_are_one():
     ids = make(Clips([[two_objects()]]))["ids"]
     np.testing.assert_array_equal(ids, two_objects() > 0)
