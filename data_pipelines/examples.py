@@ -7,12 +7,15 @@ warps, the crop and all enlarging happen on the device, in one sampling (`ranet_
 """
 
 import dataclasses
+import zlib
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import UInt8
 
 from data_pipelines import canvas, decoding
+from data_pipelines.cache import ByteCache
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
 
@@ -73,14 +76,49 @@ class ExampleSettings:
             )
 
 
+class MaskCache:
+    """Masks on their canvases, packed.
+
+    A mask is wanted three times as often as its photograph, and unpacking it from here takes a
+    tenth of the time of decoding a published PNG; one takes up a few kilobytes.
+    """
+
+    def __init__(self, capacity: int = 128 * 2**20):
+        self._packed: ByteCache[tuple[tuple[int, int], bytes]] = ByteCache(capacity)
+
+    def get(self, key: tuple[int, int]) -> tuple[tuple[int, int], bytes] | None:
+        """Size of the photograph, and pixels of the canvas, of a clip's frame."""
+        held = self._packed.get(key)
+        return held and (held[0], zlib.decompress(held[1]))
+
+    def put(self, key: tuple[int, int], size: tuple[int, int], ids: canvas.IdCanvas) -> None:
+        """Keeps the mask of a clip's frame."""
+        packed = zlib.compress(np.ascontiguousarray(ids), level=1)
+        self._packed.put(key, (size, packed), len(packed) + 200)
+
+
 def make_example(
-    source: Source, clip: int, frame: int, rng: np.random.Generator, settings: ExampleSettings
+    source: Source,
+    clip: int,
+    frame: int,
+    rng: np.random.Generator,
+    settings: ExampleSettings,
+    masks: MaskCache | None = None,
 ) -> Example | None:
     """An example whose current frame is the given one.
 
     A clip of one frame makes a pair of twins: template, current frame and previous mask are one
     photograph, for the device to warp apart. In a video the template is any other frame, and the
     previous mask that of a frame nearby, before or after.
+
+    Args:
+        source: where the clip is from.
+        clip: its number there.
+        frame: the current frame's number in the clip.
+        rng: draws everything that is random about the example.
+        settings: how examples are made.
+        masks: keeps masks that were read, of this source with these settings; no result depends
+            on it.
 
     Returns:
         The arrays that `ranet_jax.augment.HostBatch` names, without the batch axis, or None where
@@ -91,7 +129,7 @@ def make_example(
     """
     length = source.lengths[clip]
     template, previous = draw_frames(length, frame, rng, settings.max_interval)
-    views = {t: _View(source, clip, t, settings) for t in {template, frame, previous}}
+    views = {t: _View(source, clip, t, settings, masks) for t in {template, frame, previous}}
     slot_of = assign_slots(views[template].areas(), views[frame].areas(), rng, settings)
     if slot_of is None:
         return None
@@ -164,30 +202,49 @@ def assign_slots(
 class _View:
     """One frame of a clip: its mask on a canvas now, its photograph when asked for."""
 
-    def __init__(self, source: Source, clip: int, frame: int, settings: ExampleSettings):
+    def __init__(
+        self,
+        source: Source,
+        clip: int,
+        frame: int,
+        settings: ExampleSettings,
+        masks: MaskCache | None,
+    ):
+        self._source, self._at = source, (clip, frame)
         self._name = source.frame_name(clip, frame)
+        shape = settings.height, settings.width
+        held = masks and masks.get(self._at)
+        if held:
+            self.layout = canvas.Layout(held[0], shape)
+            self.ids = np.frombuffer(held[1], np.uint8).reshape(shape)
+            return
+        size = decoding.image_size(self._read(source.image), self._name)
+        self.layout = canvas.Layout(size, shape)
         try:
-            self._data = source.image(clip, frame)
-            mask = source.mask(clip, frame)
-        except OSError as error:
-            raise decoding.CorruptImageError(self._name, error.strerror or str(error)) from None
-        size = decoding.image_size(self._data, self._name)
-        try:
-            ids = decoding.decode_ids(mask, "the mask", source.mask_rule)
+            ids = decoding.decode_ids(self._read(source.mask), "the mask", source.mask_rule)
             ids = decoding.match_size(ids, *size, "the mask")
+        except decoding.CorruptImageError as error:
+            raise decoding.CorruptImageError(self._name, error.reason) from None
         except InputError as error:
             raise decoding.CorruptImageError(self._name, str(error).rstrip(".")) from None
-        self.layout = canvas.Layout(size, (settings.height, settings.width))
         self.ids = self.layout.ids(ids)
+        if masks:
+            masks.put(self._at, size, self.ids)
 
     def image(self) -> canvas.Canvas:
         pixels = decoding.decode_image(
-            self._data,
+            self._read(self._source.image),
             self._name,
             min_size=self.layout.placed,
             borrow=self.layout.placed != self.layout.size,
         )
         return self.layout.image(pixels)
+
+    def _read(self, file: Callable[[int, int], bytes]) -> bytes:
+        try:
+            return file(*self._at)
+        except OSError as error:
+            raise decoding.CorruptImageError(self._name, error.strerror or str(error)) from None
 
     def areas(self) -> dict[int, float]:
         """Share of the frame of each object there is."""

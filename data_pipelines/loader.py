@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags, logging
 
 from data_pipelines.decoding import CorruptImageError
-from data_pipelines.examples import Example, ExampleSettings, make_example
+from data_pipelines.examples import Example, ExampleSettings, MaskCache, make_example
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
 
@@ -222,6 +222,7 @@ class _Maker:
         self._sources = sources
         self._settings = settings
         self._ends = [np.cumsum(source.lengths) for source in sources]
+        self._masks = [MaskCache() for _ in sources]
 
     def __call__(self, tagged: tuple[int, int], rng: np.random.Generator):
         """The example of a frame, or of other frames of its source until one will do."""
@@ -232,7 +233,9 @@ class _Maker:
             clip = int(np.searchsorted(ends, frame, side="right"))
             first = int(ends[clip - 1]) if clip else 0
             try:
-                example = make_example(source, clip, frame - first, rng, self._settings)
+                example = make_example(
+                    source, clip, frame - first, rng, self._settings, self._masks[number]
+                )
             except CorruptImageError as error:
                 corrupt[error.name] = error.reason
                 example = None

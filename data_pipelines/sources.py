@@ -6,10 +6,8 @@ frame. Sources hand out encoded bytes: what is decoded, and at what size, is for
 say.
 """
 
-import collections
 import dataclasses
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +15,7 @@ from typing import Protocol
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
+from data_pipelines.cache import ByteCache
 from ranet_jax.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -182,7 +181,7 @@ class TfdsSource:
                 f"{', '.join(builder.info.splits)}."
             ) from None
         self._is_video = "frames" in builder.info.features
-        self._cache = _ClipCache(cache_bytes)
+        self._cache: ByteCache[_Clip] = ByteCache(cache_bytes)
         # The first masks alone are published for some splits; a frame without a mask trains
         # nothing.
         self.lengths = [
@@ -206,7 +205,7 @@ class TfdsSource:
         clip = self._cache.get(index)
         if clip is None:
             clip = _parse(self._records[index], self._is_video)
-            self._cache.put(index, clip)
+            self._cache.put(index, clip, clip.nbytes)
         return clip
 
 
@@ -219,35 +218,6 @@ class _Clip:
     @property
     def nbytes(self) -> int:
         return sum(map(len, self.images)) + sum(map(len, self.masks))
-
-
-class _ClipCache:
-    """The clips last used, up to a number of bytes; shared by threads, emptied on the way to
-    another process."""
-
-    def __init__(self, capacity: int):
-        self._capacity = capacity
-        self._held = 0
-        self._clips: collections.OrderedDict[int, _Clip] = collections.OrderedDict()
-        self._lock = threading.Lock()
-
-    def __reduce__(self):
-        return type(self), (self._capacity,)
-
-    def get(self, index: int) -> _Clip | None:
-        with self._lock:
-            if index in self._clips:
-                self._clips.move_to_end(index)
-            return self._clips.get(index)
-
-    def put(self, index: int, clip: _Clip) -> None:
-        with self._lock:
-            if index in self._clips:
-                return
-            self._clips[index] = clip
-            self._held += clip.nbytes
-            while self._held > self._capacity and self._clips:
-                self._held -= self._clips.popitem(last=False)[1].nbytes
 
 
 def _parse(record: bytes, is_video: bool) -> _Clip:

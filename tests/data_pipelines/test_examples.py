@@ -108,6 +108,23 @@ def test_a_triplet_holds_the_frames_it_names():
         )
 
 
+def test_kept_masks_change_nothing_and_save_reading(monkeypatch):
+    masks = [square(80, 150, left=10 + 5 * t) for t in range(6)]
+    source, kept = Clips([masks, [two_objects()]]), examples.MaskCache()
+    frames = [(0, 1), (0, 4), (1, 0), (0, 1), (0, 5)]
+
+    def run(cache):
+        rng = np.random.default_rng(0)
+        return [examples.make_example(source, *at, rng, SMALL, cache) for at in frames]
+
+    plain, first = run(None), run(kept)
+    monkeypatch.setattr(source, "mask", None, raising=False)
+    for one, other, again in zip(plain, first, run(kept), strict=True):
+        for name, array in one.items():
+            np.testing.assert_array_equal(array, other[name])
+            np.testing.assert_array_equal(array, again[name])
+
+
 def test_pictures_do_not_share_memory():
     masks = [square(80, 150, left=10 + 5 * t) for t in range(6)]
     source = Clips([masks])

@@ -105,7 +105,7 @@ def test_the_cache_changes_nothing_but_the_time(video_set, tmp_path, build, capa
     reference = sources.TfdsSource(builder, "train")
     for clip, frame in ((0, 1), (1, 2), (0, 3), (1, 0), (0, 1)):
         assert source.image(clip, frame) == reference.image(clip, frame)
-    assert source._cache._held <= capacity
+    assert source._cache.nbytes <= capacity
 
 
 def test_what_is_not_built_is_said(tmp_path, video_set, build):
