@@ -118,8 +118,7 @@ def augmentation_settings(section: Mapping[str, Any]) -> dict[str, Any]:
         InputError: a setting is unknown.
     """
     _refuse_unknown("augment", section, augment.NOTHING)
-    # The compiled function is looked up by these values: they have to be hashable.
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
+    return dict(section)
 
 
 def _refuse_unknown(title: str, section: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -78,10 +78,8 @@ class TrainingBatch(TypedDict):
     valid: Valid
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=tuple(NOTHING),
-)
+# The strengths are traced: another strength is no other program.
+@functools.partial(jax.jit, static_argnames=("colour", "coarsening"))
 def augment(
     key: PRNGKeyArray,
     batch: HostBatch,
@@ -143,10 +141,8 @@ def _augment_one(
     mirrored = jax.random.bernoulli(keys[0], flip)
     positions = positions * jnp.where(mirrored, -1.0, 1.0) ** jnp.array([1.0, 0.0])
 
-    again = positions
-    if previous_warp:
-        strength = jnp.where(example["twin"], previous_warp, 0.0)
-        again = _slight_warp(keys[3], positions, strength)
+    strength = jnp.where(example["twin"], previous_warp, 0.0)
+    again = _slight_warp(keys[3], positions, strength)
     # Template, current frame, previous mask: the last two share their view.
     starts = jnp.stack([positions, positions, again])
     grids = jax.vmap(functools.partial(view, aspect=width / height))(
@@ -183,7 +179,7 @@ def _random_view(key, positions: Positions, *, aspect, warp, rotation, scale, cr
     positions = positions * kept + (1.0 - kept) * jnp.stack([right, down])
     zoom = scale[0] + (scale[1] - scale[0]) * (1 + zoom_draw) / 2
     positions = rotate_and_scale(positions, jnp.deg2rad(rotation) * turn, zoom, aspect)
-    return thin_plate_spline(positions, 2 * warp * shifts) if warp else positions
+    return thin_plate_spline(positions, 2 * warp * shifts)
 
 
 def _slight_warp(key, positions: Positions, strength: jax.Array) -> Positions:
