@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -41,7 +42,7 @@ def report(
         augmentation: the arguments of `augment.augment`.
     """
     device = jax.devices()[0]
-    yield f"host     {platform.processor() or platform.machine()}, {os.cpu_count()} cores visible"
+    yield f"host     {_processor()}, {os.cpu_count()} cores visible"
     yield f"device   {device.device_kind} ({device.platform}), JAX {jax.__version__}"
     # No threads: everything runs where it is asked for, so that the clock sees all of it.
     loader = Loader(sources, settings, batch_size=batch_size, seed=seed, threads=0)
@@ -71,6 +72,13 @@ def report(
     rates = [batch_size / _device_seconds(step, rows, seed + i) for i in range(repeats)]
     yield _line("device", rates, "examples augmented a second")
     yield from _memory(device)
+
+
+def _processor() -> str:
+    details = Path("/proc/cpuinfo")
+    lines = details.read_text().splitlines() if details.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 def _host_seconds(loader: Loader, batches: int) -> float:

@@ -79,8 +79,8 @@ class ExampleSettings:
 class MaskCache:
     """Masks on their canvases, packed.
 
-    A mask is wanted three times as often as its photograph, and unpacking it from here takes a
-    tenth of the time of decoding a published PNG; one takes up a few kilobytes.
+    A triplet wants three masks to two photographs. Unpacking one from here takes a tenth of the
+    time of decoding a published PNG, and it takes up a few kilobytes.
     """
 
     def __init__(self, capacity: int = 128 * 2**20):
