@@ -71,7 +71,7 @@ class Loader:
         Raises:
             InputError: the numbers do not fit together, or a source is empty.
         """
-        self._check(sources, batch_size, local_devices, process_index, process_count)
+        self._check(sources, batch_size, seed, local_devices, process_index, process_count)
         self.corrupt: dict[str, str] = {}
         self._sources = [source for source, _ in sources]
         self._frames = sum(sum(source.lengths) for source in self._sources)
@@ -103,7 +103,7 @@ class Loader:
         )
 
     @staticmethod
-    def _check(sources, batch_size, local_devices, process_index, process_count) -> None:
+    def _check(sources, batch_size, seed, local_devices, process_index, process_count) -> None:
         if not sources:
             raise InputError("There is nothing to train on: name one dataset at least.")
         for source, weight in sources:
@@ -116,6 +116,8 @@ class Loader:
                 f"{batch_size} examples cannot be shared among {local_devices} devices: "
                 "choose a batch size that is a multiple of the number of devices."
             )
+        if seed < 0:
+            raise InputError(f"The seed is {seed}: choose 0 or more.")
         if not 0 <= process_index < process_count:
             raise InputError(f"There is no process {process_index} among {process_count}.")
 

@@ -1,6 +1,6 @@
 """Draws `docs/preview.png` from photographs that come with scikit-image, outlined by hand.
 
-    python docs/preview.py docs/preview.png
+python docs/preview.py docs/preview.png
 """
 
 import sys

@@ -3,8 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 from small_sets import davis_files, static_files, write_tree
+
+# On a busy machine a single example may take any time.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

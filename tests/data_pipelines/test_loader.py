@@ -161,10 +161,12 @@ def test_a_set_without_objects_is_said(photographs, image_set):
         ({"batch_size": 0}, "multiple of the number of devices"),
         ({"batch_size": 1, "process_index": 2, "process_count": 2}, "There is no process 2"),
         ({"batch_size": 1, "weight": 0}, "has weight 0"),
+        ({"batch_size": 1, "seed": -1}, "The seed is -1"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(photographs, changes, message):
-    weight = changes.pop("weight", 1) if "weight" in changes else 1
+    changes = {"weight": 1} | changes
+    weight = changes.pop("weight")
     with pytest.raises(InputError, match=message):
         loader.Loader([(photographs, weight)], SETTINGS, **changes)
 

@@ -25,8 +25,7 @@ _LISTS = {"2016": ("480p", "2016"), "2017": ("2017",)}
 _SPLITS = {"2016": ("train", "val"), "2017": ("train", "val", "test-dev")}
 
 
-# TFDS ships a dataset of the same name (2017 alone, without ids of objects); registering this one
-# too would break the registry for both.
+# TFDS ships a dataset of the same name: registering this one as well would break its registry.
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """DatasetBuilder of DAVIS."""
 

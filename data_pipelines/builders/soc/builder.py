@@ -27,7 +27,7 @@ class Builder(static.StaticBuilder):
       pages     = {186--202}, year = {2018}
     }
     """
-    LICENSE = "For non-commercial research only, as the authors state; they ask to be cited."
+    LICENSE = "No licence is stated; the authors offer the set for research and ask to be cited."
     HOMEPAGE = "http://dpfan.net/SOCBenchmark/"
     IMAGES = _FOLDER + r"Imgs/(?P<stem>[^/]+)\.jpg"
     MASKS = (
