@@ -154,6 +154,13 @@ def encode_ids(ids: HostIds) -> bytes:
     return buffer.getvalue()
 
 
+def encode_image(pixels: HostImage) -> bytes:
+    """An RGB PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
 def match_size(ids: HostIds, height: int, width: int, name: str) -> HostIds:
     """The mask at its image's size: cut, or its last row and column repeated, where they differ by
     two pixels at most.

@@ -1,5 +1,5 @@
-"""One interface over everything that training images come from: built TFDS datasets and plain
-folders.
+"""One interface over everything that training images come from: built TFDS datasets, plain
+folders, arrays in memory.
 
 A source is a list of clips, a clip a list of frames with their masks; a photograph is a clip of one
 frame. Sources hand out encoded bytes: what is decoded, and at what size, is for `examples.py` to
@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import tensorflow_datasets as tfds
+from jaxtyping import Int, UInt8
 from tensorflow_datasets.proto import tf_example_pb2
 
+from data_pipelines import decoding
 from data_pipelines.cache import ByteCache
 from ranet_jax.errors import InputError
 
@@ -74,6 +77,64 @@ class FolderSource:
     def mask(self, clip: int, frame: int) -> bytes:
         """The mask file."""
         return Path(self.files[clip][frame][1]).read_bytes()
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySource:
+    """One clip from memory, such as the first frame of a video to fine-tune on.
+
+    Its pictures are kept as PNGs, which lose nothing.
+    """
+
+    name: str
+    images: tuple[bytes, ...]
+    masks: tuple[bytes, ...]
+    mask_rule: str = "ids"
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The number of frames of the clip."""
+        return (len(self.images),)
+
+    def frame_name(self, clip: int, frame: int) -> str:
+        """The source's name and the frame's number."""
+        return f"{self.name}/{frame:05d}"
+
+    def image(self, clip: int, frame: int) -> bytes:
+        """The photograph as a PNG."""
+        return self.images[frame]
+
+    def mask(self, clip: int, frame: int) -> bytes:
+        """The mask as a PNG."""
+        return self.masks[frame]
+
+
+def arrays(
+    frames: Sequence[UInt8[np.ndarray, "height width 3"]],
+    masks: Sequence[Int[np.ndarray, "height width"]],
+    name: str = "memory",
+) -> ArraySource:
+    """Frames of one clip, each with its object ids from 0 to 254.
+
+    Raises:
+        InputError: there are not as many masks as frames, a mask is not of its frame's size, or an
+            id is out of range.
+    """
+    if len(frames) != len(masks) or not frames:
+        raise InputError(
+            f"{name} has {len(frames)} frames and {len(masks)} masks: give a mask each."
+        )
+    for frame, mask in zip(frames, masks, strict=True):
+        if frame.shape[:2] != mask.shape or mask.min() < 0 or mask.max() > 254:
+            raise InputError(
+                f"A mask of {name} is {mask.shape} with ids from {mask.min()} to {mask.max()}: it "
+                f"has to be {frame.shape[:2]} with ids from 0 to 254."
+            )
+    return ArraySource(
+        name,
+        tuple(decoding.encode_image(frame) for frame in frames),
+        tuple(decoding.encode_ids(mask.astype(np.uint8)) for mask in masks),
+    )
 
 
 def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "auto") -> FolderSource:

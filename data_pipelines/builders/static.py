@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
@@ -140,9 +139,7 @@ def colour_bytes(data: bytes, name: str) -> bytes:
                     return data
         except (OSError, ValueError, SyntaxError):
             pass  # decode_image says what is wrong.
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(decoding.decode_image(data, name))).save(buffer, "PNG")
-    return buffer.getvalue()
+    return decoding.encode_image(decoding.decode_image(data, name))
 
 
 def _match(pattern: str, tree: archives.FileTree) -> Iterator[tuple[tuple[str, str, str], str]]:

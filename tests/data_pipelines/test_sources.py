@@ -108,6 +108,33 @@ def test_the_cache_changes_nothing_but_the_time(video_set, tmp_path, build, capa
     assert source._cache.nbytes <= capacity
 
 
+def test_arrays_are_a_clip_that_loses_nothing():
+    frames = [photograph(seed) for seed in range(3)]
+    masks = [square(left=10 + t).astype(np.int32) for t in range(3)]
+    source = sources.arrays(frames, masks, "first frame")
+    assert source.lengths == (3,)
+    for t in range(3):
+        pixels = decoding.decode_image(source.image(0, t), source.frame_name(0, t))
+        np.testing.assert_array_equal(pixels, frames[t])
+        ids = decoding.decode_ids(source.mask(0, t), "m", source.mask_rule)
+        np.testing.assert_array_equal(ids, masks[t])
+
+
+@pytest.mark.parametrize(
+    ("frames", "masks", "message"),
+    [
+        ([], [], "0 frames and 0 masks"),
+        ([photograph(0)], [], "1 frames and 0 masks"),
+        ([photograph(0)], [square(40, 40)], r"is \(40, 40\)"),
+        ([photograph(0)], [square(value=255)], "ids from 0 to 255"),
+        ([photograph(0)], [-square().astype(np.int32)], "ids from -1 to 0"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(frames, masks, message):
+    with pytest.raises(InputError, match=message):
+        sources.arrays(frames, masks)
+
+
 def test_what_is_not_built_is_said(tmp_path, video_set, build):
     with pytest.raises(InputError, match="run `ranet data build ecssd`"):
         sources.TfdsSource(builders.builder("ecssd", tmp_path), "train")
