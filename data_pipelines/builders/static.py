@@ -77,7 +77,7 @@ class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if not photographs or not masks:
             raise InputError(
                 f"No photographs and masks of {self.name} were found. "
-                f"{self.MANUAL_DOWNLOAD_INSTRUCTIONS.strip()}"
+                f"{' '.join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
             )
         lonely = [path for key, path in photographs if key not in masks]
         if lonely:

@@ -2,6 +2,8 @@ import argparse
 
 import numpy as np
 import pytest
+import requests
+import tensorflow_datasets as tfds
 from PIL import Image
 from small_sets import davis_files, static_files, write_tree
 
@@ -112,6 +114,23 @@ def test_mistakes_get_one_sentence(arguments, message, capsys, tmp_path):
     assert command.main([*arguments, "--data-dir", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert message in said and "Traceback" not in said
+
+
+def test_a_publisher_out_of_reach_gets_one_sentence(tmp_path, capsys, monkeypatch):
+    def download(self, urls):
+        raise requests.ConnectionError("no network")
+
+    monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
+    assert command.main(["build", "msra10k", "--data-dir", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("ranet data: msra10k could not be fetched from its publisher")
+    assert "no network" in said and "--manual-dir" in said
+
+
+def test_a_set_to_fetch_by_hand_gets_one_sentence(tmp_path, capsys):
+    assert command.main(["build", "soc", "--data-dir", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "No photographs and masks of soc were found" in said and "into manual_dir" in said
 
 
 def test_an_incomplete_set_gets_one_sentence(tmp_path, capsys):

@@ -97,9 +97,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             videos["trainval"] = videos["train"] | videos["val"]
         if not videos:
             raise InputError(
-                f"No list of a split of DAVIS {year} was found, as ImageSets/{_LISTS[year][0]}/"
-                f"train.txt. "
-                f"{self.MANUAL_DOWNLOAD_INSTRUCTIONS.strip()}"
+                f"No list of a split of DAVIS {year} (ImageSets/{_LISTS[year][0]}/train.txt, say) "
+                f"was found. {' '.join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
             )
         for split in _SPLITS[year]:
             if split not in videos:
