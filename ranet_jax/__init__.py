@@ -1,15 +1,29 @@
-"""Ranking Attention Network (RANet, ICCV 2019) for fast video object segmentation, in JAX and Flax.
+"""Ranking Attention Network (RANet, ICCV 2019) for video object segmentation, in JAX and Flax.
 
-model, params = ranet_jax.load("checkpoint-directory")
-video = ranet_jax.Segmenter(model, params)
-video.init(first_frame, mask)
-for frame in frames:
-    labels = video.step(frame)
+    model, params = ranet_jax.load("checkpoint-directory")
+    video = ranet_jax.Segmenter(model, params)
+    video.init(first_frame, mask)
+    for frame in frames:
+        labels = video.step(frame)
 """
 
-from ranet_jax.checkpoint import load
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ranet_jax.errors import InputError
-from ranet_jax.models.ranet import RANet
-from ranet_jax.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from ranet_jax.checkpoint import load
+    from ranet_jax.models.ranet import RANet
+    from ranet_jax.segmenter import Segmenter
 
 __all__ = ["InputError", "RANet", "Segmenter", "load"]
+
+_HOMES = {"RANet": "models.ranet", "Segmenter": "segmenter", "load": "checkpoint"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports JAX when something that needs it is asked for: the command line answers without it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -2,10 +2,12 @@
 
 A command is a function `add_parser(subparsers)` that adds its parser and sets the default `run`, a
 function of the parsed arguments that returns nothing. Whatever is slow to import is imported in
-`run`, so that `ranet --help` answers at once.
+`run`, and a command that lives in another module is imported when it is asked for, so that
+`ranet --help` answers at once.
 """
 
 import argparse
+import importlib
 import signal
 import sys
 import threading
@@ -32,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: From argparse, for `--help` and wrong arguments, and with 143 on SIGTERM.
     """
-    args = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = _parser(argv[0] if argv else None).parse_args(argv)
     try:
         with _tidy_on_sigterm():
             args.run(args)
@@ -122,6 +125,13 @@ COMMANDS: tuple[Callable[[argparse._SubParsersAction], None], ...] = (
     add_convert_parser,
 )
 
+# Commands of other modules: what they do, and the module with their `add_parser`.
+COMMANDS_ELSEWHERE = {
+    "evaluate": ("Score a checkpoint or predictions on DAVIS.", "ranet_jax.evaluation.command"),
+    "report": ("Put results beside the tables of the paper.", "ranet_jax.evaluation.report"),
+    "data": ("Build, look at and time training data.", "data_pipelines.command"),
+}
+
 
 def new_parser(
     subparsers: argparse._SubParsersAction, name: str, summary: str, example: str
@@ -204,13 +214,18 @@ def _demo(args: argparse.Namespace) -> None:
     run_demo(segmenter, args.out, frames=args.frames, objects=args.objects)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked_for: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ranet", description="Fast video object segmentation: RANet in JAX and Flax."
     )
     subparsers = parser.add_subparsers(title="commands", metavar="command", required=True)
     for add_parser in COMMANDS:
         add_parser(subparsers)
+    for name, (summary, module) in COMMANDS_ELSEWHERE.items():
+        if name == asked_for:
+            importlib.import_module(module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
     return parser
 
 

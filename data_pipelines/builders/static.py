@@ -1,0 +1,154 @@
+"""What the sets of photographs with masks have in common: pair the files, turn masks into object
+ids, write."""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from data_pipelines import decoding
+from data_pipelines.builders import archives
+from ranet_jax.errors import InputError
+
+
+class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A set of photographs, each with a mask of object ids.
+
+    A subclass says where the set keeps its files: each pattern matches a whole path (upper and
+    lower case alike) and names the groups `root` (the folder the set was
+    put into), `stem` (the name shared by photograph and mask) and, where the set is split by
+    folders, `split`.
+
+    Attributes:
+        IMAGES: pattern of the photographs.
+        MASKS: patterns of the masks with their reading rule (`decoding.decode_ids`); the first that
+            has a file wins.
+        SPLITS: folder of each split, `{split: folder}`; empty for a set without splits, which is
+            all `train`.
+        ARCHIVES: the publisher's names of the zip archives.
+        URLS: where the publisher offers them, if directly.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+    DESCRIPTION: ClassVar[str]
+    CITATION: ClassVar[str]
+    LICENSE: ClassVar[str]
+    HOMEPAGE: ClassVar[str]
+    IMAGES: ClassVar[str]
+    MASKS: ClassVar[Sequence[tuple[str, str]]]
+    SPLITS: ClassVar[Mapping[str, str]] = {}
+    ARCHIVES: ClassVar[Sequence[str]]
+    URLS: ClassVar[Sequence[str]] = ()
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.DESCRIPTION,
+            citation=self.CITATION,
+            license=self.LICENSE,
+            homepage=self.HOMEPAGE,
+            features=static_features(),
+            supervised_keys=("image", "mask"),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+        tree = archives.published_files(dl_manager, archives=self.ARCHIVES, urls=self.URLS)
+        pairs = self._pair(tree)
+        found = sorted({split for split, *_ in pairs})
+        names = {folder.lower(): split for split, folder in self.SPLITS.items()} or {"": "train"}
+        return {
+            names[folder]: self._generate_examples(
+                tree, [pair[1:] for pair in pairs if pair[0] == folder]
+            )
+            for folder in found
+        }
+
+    def _pair(self, tree: archives.FileTree) -> list[tuple[str, str, str, str, str]]:
+        """(split folder, stem, photograph, mask, mask rule) of every photograph."""
+        masks: dict[tuple[str, str, str], tuple[str, str]] = {}
+        for pattern, rule in self.MASKS:
+            for key, path in _match(pattern, tree):
+                masks.setdefault(key, (path, rule))
+        photographs = sorted(_match(self.IMAGES, tree))
+        if not photographs or not masks:
+            raise InputError(
+                f"No photographs and masks of {self.name} were found. "
+                f"{' '.join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
+            )
+        lonely = [path for key, path in photographs if key not in masks]
+        if lonely:
+            raise InputError(
+                f"{len(lonely)} of {len(photographs)} photographs of {self.name} have no mask, the "
+                f"first is {lonely[0]}: fetch or unpack the set again."
+            )
+        return [
+            (split, stem, path, *masks[root, split, stem])
+            for (root, split, stem), path in photographs
+        ]
+
+    def _generate_examples(
+        self, tree: archives.FileTree, pairs: list[tuple[str, str, str, str]]
+    ) -> Iterator:
+        data = tree.read_many(path for _, image, mask, _ in pairs for path in (image, mask))
+        for (stem, image, mask, rule), photograph, answer in zip(pairs, data, data, strict=False):
+            ids = decoding.decode_ids(answer, mask, rule)
+            ids = decoding.match_size(ids, *decoding.image_size(photograph, image), mask)
+            yield (
+                stem,
+                {
+                    "name": stem,
+                    "image": colour_bytes(photograph, image),
+                    "mask": decoding.encode_ids(ids),
+                },
+            )
+
+
+def static_features() -> tfds.features.FeaturesDict:
+    """Features of a photograph with its mask."""
+    return tfds.features.FeaturesDict(
+        {
+            "name": tfds.features.Text(doc="File name without its ending."),
+            "image": tfds.features.Image(doc="The photograph, RGB."),
+            "mask": mask_feature("Object ids: 0 is background, 1, 2, ... are the objects."),
+        }
+    )
+
+
+def mask_feature(doc: str) -> tfds.features.Image:
+    """The feature of a mask of object ids."""
+    return tfds.features.Image(
+        shape=(None, None, 1), encoding_format="png", use_colormap=True, doc=doc
+    )
+
+
+def colour_bytes(data: bytes, name: str) -> bytes:
+    """The photograph as published where it is an 8-bit RGB image; anything else (grayscale,
+    palette, CMYK) as an RGB PNG.
+
+    Raises:
+        CorruptImageError: the bytes are no readable image.
+    """
+    with io.BytesIO(data) as file:
+        try:
+            with Image.open(file) as image:
+                if image.mode == "RGB" and image.format in ("JPEG", "PNG"):
+                    return data
+        except (OSError, ValueError, SyntaxError):
+            pass  # decode_image says what is wrong.
+    return decoding.encode_image(decoding.decode_image(data, name))
+
+
+def _match(pattern: str, tree: archives.FileTree) -> Iterator[tuple[tuple[str, str, str], str]]:
+    expression = re.compile(pattern, re.IGNORECASE)
+    for path in tree:
+        found = expression.fullmatch(path)
+        if found:
+            groups = found.groupdict()
+            yield (
+                (groups.get("root") or "", (groups.get("split") or "").lower(), found["stem"]),
+                path,
+            )

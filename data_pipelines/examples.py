@@ -1,0 +1,279 @@
+"""Training examples: pairs of twins from photographs, triplets from videos (paper 3.5).
+
+An example is what one row of the device's batch is made from: decoded pixels on canvases of the
+network's size, masks of slot numbers, and the box of each canvas that the network is to see. The
+host decodes, shrinks what is larger than the network's input, and looks where the object is; the
+warps, the crop and all enlarging happen on the device, in one sampling (`ranet_jax.augment`).
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import UInt8
+
+from data_pipelines import canvas, decoding
+from data_pipelines.cache import ByteCache
+from data_pipelines.sources import Source
+from ranet_jax.errors import InputError
+
+Objects = Literal["merged", "sampled", "multi"]
+Crops = Literal["object", "frame"]
+SlotOfId = UInt8[np.ndarray, "256"]
+Example = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleSettings:
+    """How examples are made.
+
+    Attributes:
+        height: rows of the network's input.
+        width: columns of the network's input.
+        slots: object slots of an example.
+        objects: `merged`: everything that is not background is one object; `sampled`: one of the
+            objects, the others are background; `multi`: up to `slots` of them, in random order.
+        crops: `object`: the box around the object, as at test time; `frame`: the whole frame.
+        jitter: the box's size and place vary by up to this share of its size.
+        max_interval: the previous mask is that of a frame at most so many frames from the current.
+        min_area: an object smaller than this share of the frame counts as missing.
+
+    Raises:
+        InputError: a setting is out of range, or the slots do not go with the objects.
+    """
+
+    height: int = 480
+    width: int = 864
+    slots: int = 1
+    objects: Objects = "merged"
+    crops: Crops = "object"
+    jitter: float = 0.1
+    max_interval: int = 5
+    min_area: float = 0.001
+
+    def __post_init__(self):
+        for name, choices in (("objects", get_args(Objects)), ("crops", get_args(Crops))):
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"There is no {name}={getattr(self, name)}: use one of {', '.join(choices)}."
+                )
+        if self.height < 32 or self.width < 32 or self.height % 32 or self.width % 32:
+            raise InputError(
+                f"The network cannot take {self.height}x{self.width} pixels: "
+                "choose multiples of 32 for height and width."
+            )
+        if not 1 <= self.slots <= 254 or (self.slots > 1 and self.objects != "multi"):
+            raise InputError(
+                f"{self.slots} object slots do not go with `objects={self.objects}`: "
+                "it takes one slot, or from 1 to 254 with `objects=multi`."
+            )
+        if not 0 <= self.jitter < 1 or not 0 <= self.min_area < 1 or self.max_interval < 1:
+            raise InputError(
+                "jitter and min_area are shares from 0 to below 1, and max_interval is 1 or more: "
+                f"got {self.jitter}, {self.min_area} and {self.max_interval}."
+            )
+
+
+class MaskCache:
+    """Masks on their canvases, packed.
+
+    A triplet wants three masks to two photographs. Unpacking one from here takes a tenth of the
+    time of decoding a published PNG, and it takes up a few kilobytes.
+    """
+
+    def __init__(self, capacity: int = 128 * 2**20):
+        self._packed: ByteCache[tuple[tuple[int, int], bytes]] = ByteCache(capacity)
+
+    def get(self, key: tuple[int, int]) -> tuple[tuple[int, int], bytes] | None:
+        """Size of the photograph, and pixels of the canvas, of a clip's frame."""
+        held = self._packed.get(key)
+        return held and (held[0], zlib.decompress(held[1]))
+
+    def put(self, key: tuple[int, int], size: tuple[int, int], ids: canvas.IdCanvas) -> None:
+        """Keeps the mask of a clip's frame."""
+        packed = zlib.compress(np.ascontiguousarray(ids), level=1)
+        self._packed.put(key, (size, packed), len(packed) + 200)
+
+
+def make_example(
+    source: Source,
+    clip: int,
+    frame: int,
+    rng: np.random.Generator,
+    settings: ExampleSettings,
+    masks: MaskCache | None = None,
+) -> Example | None:
+    """An example whose current frame is the given one.
+
+    A clip of one frame makes a pair of twins: template, current frame and previous mask are one
+    photograph, for the device to warp apart. In a video the template is any other frame, and the
+    previous mask that of a frame nearby, before or after.
+
+    Args:
+        source: where the clip is from.
+        clip: its number there.
+        frame: the current frame's number in the clip.
+        rng: draws everything that is random about the example.
+        settings: how examples are made.
+        masks: keeps masks that were read, of this source with these settings; no result depends
+            on it.
+
+    Returns:
+        The arrays that `ranet_jax.augment.HostBatch` names, without the batch axis, or None where
+        the drawn frames do not show an object well enough to learn from.
+
+    Raises:
+        CorruptImageError: a file cannot be read, or image and mask do not fit together.
+    """
+    length = source.lengths[clip]
+    template, previous = draw_frames(length, frame, rng, settings.max_interval)
+    views = {t: _View(source, clip, t, settings, masks) for t in {template, frame, previous}}
+    slot_of = assign_slots(views[template].areas(), views[frame].areas(), rng, settings)
+    if slot_of is None:
+        return None
+    ids = {t: _relabel(view.ids, slot_of) for t, view in views.items()}
+    if not ids[previous].any():
+        return None
+    images = {t: views[t].image() for t in {template, frame}}
+    return {
+        "template_image": images[template],
+        "template_ids": ids[template],
+        "template_box": _draw_box(ids[template], views[template].layout, rng, settings),
+        "image": images[frame],
+        "ids": ids[frame],
+        "previous_ids": ids[previous],
+        "box": _draw_box(ids[previous], views[frame].layout, rng, settings),
+        "valid": np.arange(1, settings.slots + 1) <= slot_of.max(),
+        "twin": np.asarray(length == 1),
+    }
+
+
+def draw_frames(
+    length: int, frame: int, rng: np.random.Generator, max_interval: int
+) -> tuple[int, int]:
+    """Template and previous frame for a current one: any other, and another one nearby."""
+    if length == 1:
+        return frame, frame
+    template = int(rng.integers(length - 1))
+    near = [
+        t
+        for t in range(frame - max_interval, frame + max_interval + 1)
+        if 0 <= t < length and t != frame
+    ]
+    return template + (template >= frame), int(rng.choice(near))
+
+
+def assign_slots(
+    template: dict[int, float],
+    current: dict[int, float],
+    rng: np.random.Generator,
+    settings: ExampleSettings,
+) -> SlotOfId | None:
+    """Which slot each id goes to; 0 leaves an object out.
+
+    Args:
+        template: share of the frame of each object in the template.
+        current: the same in the current frame.
+        rng: draws the objects and their order.
+        settings: what counts as an object.
+
+    Returns:
+        The slot of every id, or None where no object is large enough in both frames.
+    """
+    slot_of = np.zeros(256, np.uint8)
+    if settings.objects == "merged":
+        if min(sum(template.values()), sum(current.values())) <= settings.min_area:
+            return None
+        slot_of[1:] = 1
+        return slot_of
+    shown = [i for i, area in template.items() if area > settings.min_area]
+    seen = {i for i, area in current.items() if area > settings.min_area}
+    if settings.objects == "sampled":
+        shown = [i for i in shown if i in seen]
+    chosen = rng.permutation(np.array(shown, np.intp))[: settings.slots]
+    if not seen.intersection(chosen.tolist()):
+        return None
+    slot_of[chosen] = np.arange(1, len(chosen) + 1)
+    return slot_of
+
+
+class _View:
+    """One frame of a clip: its mask on a canvas now, its photograph when asked for."""
+
+    def __init__(
+        self,
+        source: Source,
+        clip: int,
+        frame: int,
+        settings: ExampleSettings,
+        masks: MaskCache | None,
+    ):
+        self._source, self._at = source, (clip, frame)
+        self._name = source.frame_name(clip, frame)
+        shape = settings.height, settings.width
+        held = masks and masks.get(self._at)
+        if held:
+            self.layout = canvas.Layout(held[0], shape)
+            self.ids = np.frombuffer(held[1], np.uint8).reshape(shape)
+            return
+        size = decoding.image_size(self._read(source.image), self._name)
+        self.layout = canvas.Layout(size, shape)
+        try:
+            ids = decoding.decode_ids(self._read(source.mask), "the mask", source.mask_rule)
+            ids = decoding.match_size(ids, *size, "the mask")
+        except decoding.CorruptImageError as error:
+            raise decoding.CorruptImageError(self._name, error.reason) from None
+        except InputError as error:
+            raise decoding.CorruptImageError(self._name, str(error).rstrip(".")) from None
+        self.ids = self.layout.ids(ids)
+        if masks:
+            masks.put(self._at, size, self.ids)
+
+    def image(self) -> canvas.Canvas:
+        pixels = decoding.decode_image(
+            self._read(self._source.image),
+            self._name,
+            min_size=self.layout.placed,
+            borrow=self.layout.placed != self.layout.size,
+        )
+        return self.layout.image(pixels)
+
+    def _read(self, file: Callable[[int, int], bytes]) -> bytes:
+        try:
+            return file(*self._at)
+        except OSError as error:
+            raise decoding.CorruptImageError(self._name, error.strerror or str(error)) from None
+
+    def areas(self) -> dict[int, float]:
+        """Share of the frame of each object there is."""
+        peak = int(self.ids.max())
+        if peak <= 16:  # Counting each is faster than a histogram, which widens every pixel.
+            counts = [0] + [np.count_nonzero(self.ids == i) for i in range(1, peak + 1)]
+        else:
+            counts = np.bincount(self.ids.reshape(-1))
+        pixel = self.layout.scale**2 / self.ids.size
+        return {i: count * pixel for i, count in enumerate(counts) if i and count}
+
+
+def _relabel(ids: canvas.IdCanvas, slot_of: SlotOfId) -> canvas.IdCanvas:
+    peak = int(ids.max())
+    if (slot_of[: peak + 1] == np.arange(peak + 1)).all():
+        return ids
+    return slot_of[ids]
+
+
+def _draw_box(
+    ids: canvas.IdCanvas,
+    layout: canvas.Layout,
+    rng: np.random.Generator,
+    settings: ExampleSettings,
+) -> np.ndarray:
+    """The part of the canvas to show: the object's box, jittered, or the whole frame."""
+    found = canvas.extent(ids) if settings.crops == "object" else None
+    zoom, down, right = rng.uniform(-settings.jitter, settings.jitter, 3)
+    box = canvas.object_box(
+        found and layout.to_frame(found), *layout.size, zoom=1 + zoom, shift=(down, right)
+    )
+    return layout.from_frame(box)

@@ -1,0 +1,78 @@
+"""A contact sheet of what the network will see: template, current frame, previous mask, target."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from PIL import Image, ImageDraw
+
+from data_pipelines.loader import Loader
+from ranet_jax import augment
+
+COLUMNS = ("template", "current frame", "previous mask", "target")
+_GAP, _HEADING = 4, 18
+# The first colours of the palette of PASCAL VOC and DAVIS, brightened to show on photographs.
+_COLOURS = np.array(
+    [(240, 60, 60), (60, 220, 60), (240, 220, 40), (70, 110, 255), (230, 70, 230), (60, 220, 220)],
+    np.float32,
+)
+
+
+def contact_sheet(
+    loader: Loader, *, rows: int, key: jax.Array, tile_width: int, augmentation: Mapping[str, Any]
+) -> Image.Image:
+    """One row for every example: what `augment.augment` makes of the loader's next ones.
+
+    Args:
+        loader: batches for one device.
+        rows: number of examples.
+        key: the augmentation's.
+        tile_width: width of a picture on the sheet, pixels.
+        augmentation: the arguments of `augment.augment`.
+    """
+    tiles: list[list[np.ndarray]] = []
+    while len(tiles) < rows:
+        key, this = jax.random.split(key)
+        batch = {name: array[0] for name, array in next(loader).items()}
+        seen = jax.device_get(augment.augment(this, batch, **augmentation))
+        tiles += [_tiles(seen, i) for i in range(len(seen["image"]))]
+    return _arrange(tiles[:rows], tile_width)
+
+
+def _tiles(batch: Mapping[str, np.ndarray], i: int) -> list[np.ndarray]:
+    template, image = batch["template_image"][i], batch["image"][i]
+    return [
+        _tint(template, batch["template_masks"][i]),
+        image,
+        _tint(np.zeros_like(image), batch["previous_masks"][i], opacity=1.0),
+        _tint(image, batch["target_masks"][i]),
+    ]
+
+
+def _tint(image: np.ndarray, masks: np.ndarray, opacity: float = 0.5) -> np.ndarray:
+    """The image in [0, 1] with each mask in its colour."""
+    for mask, colour in zip(masks, _colours(len(masks)), strict=True):
+        share = opacity * mask[..., None]
+        image = image * (1 - share) + share * colour / 255
+    return image
+
+
+def _colours(count: int) -> Iterable[np.ndarray]:
+    return (_COLOURS[i % len(_COLOURS)] for i in range(count))
+
+
+def _arrange(rows: Sequence[Sequence[np.ndarray]], tile_width: int) -> Image.Image:
+    height, width = rows[0][0].shape[:2]
+    tile = tile_width, round(tile_width * height / width)
+    step_x, step_y = tile[0] + _GAP, tile[1] + _GAP
+    size = len(COLUMNS) * step_x - _GAP, _HEADING + len(rows) * step_y - _GAP
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, title in enumerate(COLUMNS):
+        draw.text((column * step_x + 2, 2), title, fill="black")
+        for row, pictures in enumerate(rows):
+            pixels = np.clip(pictures[column] * 255 + 0.5, 0, 255).astype(np.uint8)
+            picture = Image.fromarray(pixels).resize(tile, Image.Resampling.BOX)
+            sheet.paste(picture, (column * step_x, _HEADING + row * step_y))
+    return sheet

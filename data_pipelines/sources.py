@@ -1,0 +1,338 @@
+"""One interface over everything that training images come from: built TFDS datasets, plain
+folders, arrays in memory.
+
+A source is a list of clips, a clip a list of frames with their masks; a photograph is a clip of one
+frame. Sources hand out encoded bytes: what is decoded, and at what size, is for `examples.py` to
+say.
+"""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import tensorflow_datasets as tfds
+from jaxtyping import Int, UInt8
+from tensorflow_datasets.proto import tf_example_pb2
+
+from data_pipelines import decoding
+from data_pipelines.cache import ByteCache
+from ranet_jax.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+MASK_SUFFIXES = (".png", ".bmp", ".gif", ".webp")
+_CACHE_BYTES = 512 * 2**20
+_LISTS = ("2017", "2016", "480p")
+
+
+class Source(Protocol):
+    """Clips of frames with masks, as encoded bytes.
+
+    Attributes:
+        name: what to call the source in messages.
+        lengths: the number of frames of each clip.
+        mask_rule: how the masks are to be read, see `decoding.decode_ids`.
+    """
+
+    name: str
+    lengths: Sequence[int]
+    mask_rule: str
+
+    def frame_name(self, clip: int, frame: int) -> str:
+        """What to call a frame in messages."""
+        ...
+
+    def image(self, clip: int, frame: int) -> bytes:
+        """The encoded photograph."""
+        ...
+
+    def mask(self, clip: int, frame: int) -> bytes:
+        """The encoded mask."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderSource:
+    """Image files and mask files: `files[clip][frame]` is a pair of paths."""
+
+    name: str
+    files: tuple[tuple[tuple[str, str], ...], ...]
+    mask_rule: str = "auto"
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The number of frames of each clip."""
+        return tuple(len(clip) for clip in self.files)
+
+    def frame_name(self, clip: int, frame: int) -> str:
+        """The path of the image."""
+        return self.files[clip][frame][0]
+
+    def image(self, clip: int, frame: int) -> bytes:
+        """The image file."""
+        return Path(self.files[clip][frame][0]).read_bytes()
+
+    def mask(self, clip: int, frame: int) -> bytes:
+        """The mask file."""
+        return Path(self.files[clip][frame][1]).read_bytes()
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySource:
+    """One clip from memory, such as the first frame of a video to fine-tune on.
+
+    Its pictures are kept as PNGs, which lose nothing.
+    """
+
+    name: str
+    images: tuple[bytes, ...]
+    masks: tuple[bytes, ...]
+    mask_rule: str = "ids"
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The number of frames of the clip."""
+        return (len(self.images),)
+
+    def frame_name(self, clip: int, frame: int) -> str:
+        """The source's name and the frame's number."""
+        return f"{self.name}/{frame:05d}"
+
+    def image(self, clip: int, frame: int) -> bytes:
+        """The photograph as a PNG."""
+        return self.images[frame]
+
+    def mask(self, clip: int, frame: int) -> bytes:
+        """The mask as a PNG."""
+        return self.masks[frame]
+
+
+def arrays(
+    frames: Sequence[UInt8[np.ndarray, "height width 3"]],
+    masks: Sequence[Int[np.ndarray, "height width"]],
+    name: str = "memory",
+) -> ArraySource:
+    """Frames of one clip, each with its object ids from 0 to 254.
+
+    Raises:
+        InputError: there are not as many masks as frames, a mask is not of its frame's size, or an
+            id is out of range.
+    """
+    if len(frames) != len(masks) or not frames:
+        raise InputError(
+            f"{name} has {len(frames)} frames and {len(masks)} masks: give a mask each."
+        )
+    for frame, mask in zip(frames, masks, strict=True):
+        if frame.shape[:2] != mask.shape or mask.min() < 0 or mask.max() > 254:
+            raise InputError(
+                f"A mask of {name} is {mask.shape} with ids from {mask.min()} to {mask.max()}: it "
+                f"has to be {frame.shape[:2]} with ids from 0 to 254."
+            )
+    return ArraySource(
+        name,
+        tuple(decoding.encode_image(frame) for frame in frames),
+        tuple(decoding.encode_ids(mask.astype(np.uint8)) for mask in masks),
+    )
+
+
+def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "auto") -> FolderSource:
+    """Photographs in one folder, masks of the same names in another (or the same one).
+
+    Photographs without a mask are left out: sets of instances have none where nothing was found.
+
+    Raises:
+        InputError: a folder is missing, or no photograph has a mask.
+    """
+    shared = Path(images).resolve() == Path(masks).resolve()
+    photographs = _files_by_stem(images, IMAGE_SUFFIXES[:2] if shared else IMAGE_SUFFIXES)
+    answers = _files_by_stem(masks, MASK_SUFFIXES)
+    pairs = [
+        ((str(path), str(answers[stem])),)
+        for stem, path in sorted(photographs.items())
+        if stem in answers and path != answers[stem]
+    ]
+    if not pairs:
+        raise InputError(
+            f"No photograph in {images} has a mask of the same name in {masks}: check the folders."
+        )
+    return FolderSource(str(images), tuple(pairs), mask_rule)
+
+
+def video_folder(
+    root: str | Path, *, split: str | None = None, year: str | None = None, mask_rule: str = "auto"
+) -> FolderSource:
+    """Videos in the layout of DAVIS: `JPEGImages/RESOLUTION/NAME/*.jpg`,
+    `Annotations/RESOLUTION/NAME/*.png`.
+
+    The resolution folder may be left out. A frame without a mask is left out; a video needs one
+    frame at least.
+
+    Args:
+        root: the folder that holds `JPEGImages` and `Annotations`.
+        split: read only the videos of `ImageSets/YEAR/SPLIT.txt` (names, or pairs of paths); all of
+            them by default.
+        year: the folder of that list; by default the first of 2017, 2016 and 480p that has it.
+        mask_rule: see `decoding.decode_ids`.
+
+    Raises:
+        InputError: a folder or the list is missing, a listed video is missing, or there is no frame
+            with a mask.
+    """
+    root = Path(root)
+    images, masks = (_resolution_folder(root / part) for part in ("JPEGImages", "Annotations"))
+    names = sorted(path.name for path in images.iterdir() if path.is_dir())
+    if split is not None:
+        names = _listed_names(root / "ImageSets", (year,) if year else _LISTS, f"{split}.txt")
+    clips = []
+    for name in names:
+        if not (images / name).is_dir():
+            raise InputError(
+                f"{root} lists the video {name} but {images / name} is missing: unpack it again."
+            )
+        answers = _files_by_stem(masks / name, MASK_SUFFIXES) if (masks / name).is_dir() else {}
+        frames = sorted(_files_by_stem(images / name, IMAGE_SUFFIXES).items())
+        clip = tuple((str(path), str(answers[stem])) for stem, path in frames if stem in answers)
+        if clip:
+            clips.append(clip)
+    if not clips:
+        raise InputError(f"No frame under {images} has a mask of the same name under {masks}.")
+    return FolderSource(str(root), tuple(clips), mask_rule)
+
+
+class TfdsSource:
+    """A split of a dataset that `data_pipelines.builders` built to array_record, read without
+    TensorFlow.
+
+    A record of a video set is a whole video, so the encoded videos last used are kept in memory:
+    reading one anew for every triplet costs as much as decoding it. The cache starts empty in every
+    worker process.
+    """
+
+    mask_rule = "ids"
+
+    def __init__(
+        self, builder: tfds.core.DatasetBuilder, split: str, *, cache_bytes: int = _CACHE_BYTES
+    ):
+        """Open a split.
+
+        Args:
+            builder: a builder whose dataset was built.
+            split: `train`, `val`, `trainval` or `test-dev`, where the set has it, or a slice such
+                as `train[:50%]`.
+            cache_bytes: how much encoded video each process keeps.
+
+        Raises:
+            InputError: the dataset was not built, or has no such split.
+        """
+        self.name = f"{builder.info.full_name}:{split}"
+        if not builder.is_prepared():
+            wanted = "/".join(filter(None, (builder.name, _config_name(builder))))
+            raise InputError(
+                f"{wanted} is not built in {builder.data_dir}: run `ranet data build {wanted}`."
+            )
+        try:
+            self._records = builder.as_data_source(
+                split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+            )
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{builder.info.full_name} has no split {split} ({error}): choose one of "
+                f"{', '.join(builder.info.splits)}."
+            ) from None
+        self._is_video = "frames" in builder.info.features
+        self._cache: ByteCache[_Clip] = ByteCache(cache_bytes)
+        # The first masks alone are published for some splits; a frame without a mask trains
+        # nothing.
+        self.lengths = [
+            len(self._clip(i).masks) if self._is_video else 1 for i in range(len(self._records))
+        ]
+
+    def frame_name(self, clip: int, frame: int) -> str:
+        """Dataset, record and frame."""
+        name = self._clip(clip).name
+        return f"{self.name}/{name}/{frame:05d}" if self._is_video else f"{self.name}/{name}"
+
+    def image(self, clip: int, frame: int) -> bytes:
+        """The encoded photograph."""
+        return self._clip(clip).images[frame]
+
+    def mask(self, clip: int, frame: int) -> bytes:
+        """The encoded mask."""
+        return self._clip(clip).masks[frame]
+
+    def _clip(self, index: int) -> "_Clip":
+        clip = self._cache.get(index)
+        if clip is None:
+            clip = _parse(self._records[index], self._is_video)
+            self._cache.put(index, clip, clip.nbytes)
+        return clip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Clip:
+    name: str
+    images: list[bytes]
+    masks: list[bytes]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(map(len, self.images)) + sum(map(len, self.masks))
+
+
+def _parse(record: bytes, is_video: bool) -> _Clip:
+    features = tf_example_pb2.Example.FromString(record).features.feature
+    images, masks = ("frames", "masks") if is_video else ("image", "mask")
+    return _Clip(
+        features["name"].bytes_list.value[0].decode(),
+        list(features[images].bytes_list.value),
+        list(features[masks].bytes_list.value),
+    )
+
+
+def _config_name(builder: tfds.core.DatasetBuilder) -> str:
+    return builder.builder_config.name if builder.builder_config else ""
+
+
+def _files_by_stem(folder: str | Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder} is no folder: check the path.")
+    found = [path for path in Path(folder).iterdir() if path.suffix.lower() in suffixes]
+    # Of two files of one name the one whose ending is listed first.
+    found.sort(key=lambda path: suffixes.index(path.suffix.lower()), reverse=True)
+    return {path.stem: path for path in found}
+
+
+def _resolution_folder(folder: Path) -> Path:
+    """`folder/480p` where there is one such folder, `folder` itself where videos lie in it
+    directly."""
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder} is missing: a folder of videos needs JPEGImages and Annotations."
+        )
+    resolutions = [
+        path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.endswith("p")
+    ]
+    resolutions = [path for path in resolutions if path.name[:-1].isdigit()]
+    if len(resolutions) > 1:
+        preferred = [path for path in resolutions if path.name == "480p"]
+        return (preferred or resolutions)[0]
+    return resolutions[0] if resolutions else folder
+
+
+def _listed_names(lists: Path, years: Sequence[str], file: str) -> list[str]:
+    """Video names, in order, of a list of names (DAVIS-2017) or of pairs of paths (DAVIS-2016)."""
+    paths = [lists / year / file for year in years]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        raise InputError(
+            f"{paths[0]} is missing: leave the split out to read every video, or check the name."
+        )
+    lines = found[0].read_text().splitlines()
+    return list(dict.fromkeys(_video_of(line) for line in lines if line.strip()))
+
+
+def _video_of(line: str) -> str:
+    first = line.split()[0]
+    return Path(first).parent.name if "/" in first else first
