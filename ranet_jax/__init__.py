@@ -1,10 +1,10 @@
 """Ranking Attention Network (RANet, ICCV 2019) for video object segmentation, in JAX and Flax.
 
-    model, params = ranet_jax.load("checkpoint-directory")
-    video = ranet_jax.Segmenter(model, params)
-    video.init(first_frame, mask)
-    for frame in frames:
-        labels = video.step(frame)
+model, params = ranet_jax.load("checkpoint-directory")
+video = ranet_jax.Segmenter(model, params)
+video.init(first_frame, mask)
+for frame in frames:
+    labels = video.step(frame)
 """
 
 import importlib
@@ -23,7 +23,7 @@ _HOMES = {"RANet": "models.ranet", "Segmenter": "segmenter", "load": "checkpoint
 
 
 def __getattr__(name: str) -> Any:
-    """Imports JAX when something that needs it is asked for: the command line answers without it."""
+    """Imports JAX when what needs it is asked for: the command line answers without it."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
