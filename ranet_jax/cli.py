@@ -152,8 +152,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--combine",
         choices=("softmax", "argmax"),
-        default="softmax",
-        help="how the maps of several objects become labels (default: %(default)s)",
+        help="how objects share out a frame (default: the checkpoint's own setting)",
     )
     parser.add_argument(
         "--precision",

@@ -70,7 +70,7 @@ class Segmenter:
         self._params = params
         self._size = tuple(size)
         self._state: tracks.VideoState | None = None
-        self._values = None
+        self._values, self._given = None, []
 
     def init(
         self, frame: HostFrame | Sequence[HostFrame], mask: HostMask | Sequence[HostMask]
@@ -103,7 +103,7 @@ class Segmenter:
         # Which user's id each slot label stands for; label 0 is the background.
         self._ids = [dict(enumerate(found, 1)) for found in ids]
         self._state = self._start(frames, masks, ids, self._fits, count)
-        self._values = None
+        self._values, self._given = None, masks
 
     def step(
         self, frame: HostFrame | Sequence[HostFrame | None]
@@ -173,18 +173,22 @@ class Segmenter:
         self._ids[video] = present | dict(enumerate(added, first * self._slots + 1))
 
     def probability_maps(self, video: int = 0) -> dict[int, Float[np.ndarray, "height width"]]:
-        """For each id the value in [0, 1] that it had at every pixel of the frame segmented last.
+        """For each id the value in [0, 1] that it has at every pixel of the latest frame.
 
-        With `softmax` these are probabilities that add up to 1 with the background's; with `argmax`
-        each object's own.
+        With `softmax` these are probabilities that add up to 1 with the background's; with
+        `argmax` each object's own. Of the first frame they are the given mask: 0 or 1.
 
         Raises:
-            InputError: if no frame was segmented yet.
+            InputError: if there was no `init`.
         """
+        self._require_init()
         if self._values is None:
-            raise InputError("There are no probabilities before the first step.")
+            mask = self._given[video]
+            return {id_: np.float32(mask == id_) for id_ in self._ids[video].values()}
         values, geometry = np.asarray(self._values[video]), self._fits[video]
-        return {id_: unfit_map(values[slot], geometry) for slot, id_ in self._ids[video].items()}
+        # An object added since then has no slot in these values yet.
+        followed = {slot: id_ for slot, id_ in self._ids[video].items() if slot < len(values)}
+        return {id_: unfit_map(values[slot], geometry) for slot, id_ in followed.items()}
 
     def _start(self, frames, masks, ids, fits: list[Fit], count: int) -> tracks.VideoState:
         """Encodes first frames: `count` tracks in each video, slots filled with `ids` in their

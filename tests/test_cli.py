@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import ranet_jax
-from ranet_jax import cli
+from ranet_jax import cli, demo
 from ranet_jax.errors import InputError
 from ranet_jax.masks import read_mask, write_mask
 
@@ -59,15 +59,9 @@ def network(monkeypatch):
     }
     for name, fake in fakes.items():
         monkeypatch.setitem(sys.modules, f"ranet_jax.{name}", fake)
-        monkeypatch.setattr(
-            ranet_jax,
-            name,
-            fake,
-        )
+        monkeypatch.setattr(ranet_jax, name, fake, raising=False)
     monkeypatch.setattr(
-        ranet_jax,
-        "demo_model",
-        lambda precision: (f"untrained in {precision}", {}),
+        demo, "untrained_network", lambda precision: (f"untrained in {precision}", {})
     )
 
 
@@ -91,7 +85,7 @@ def segment(video, *more, mask="mask.png", out="out", checkpoint=("--checkpoint"
 def test_segment_writes_results(video, capsys):
     assert segment(video) == 0
     assert sorted(os.listdir(video.parent / "out")) == [f"{i}.png" for i in range(4)]
-    assert MADE == [("model of c in float32", "params", "softmax")]
+    assert MADE == [("model of c in float32", "params", None)]
     printed = capsys.readouterr().out
     assert printed.startswith("4 frames in ")
     assert "frames per second" in printed
@@ -182,7 +176,7 @@ def test_demo_says_first_that_its_weights_are_untrained(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "untrained" in printed.splitlines()[0]
     assert "mean J" in printed
-    assert MADE == [("untrained in float32", {}, "softmax")]
+    assert MADE == [("untrained in float32", {}, None)]
     assert cli.main([*arguments, "--checkpoint", "c"]) == 0
     assert "untrained" not in capsys.readouterr().out
     assert MADE[1][0] == "model of c in float32"
@@ -199,7 +193,7 @@ def test_help_shows_an_example(command, capsys):
 
 @pytest.mark.parametrize("command", ["segment", "convert", "demo"])
 def test_the_example_is_accepted(command):
-    parser = cli._parser()
+    parser = cli._parser(command)
     commands = next(a for a in parser._actions if a.choices and command in a.choices)
     words = commands.choices[command].epilog.split("\n")[1].split()
     assert words[0] == "ranet"

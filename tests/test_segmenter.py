@@ -108,9 +108,10 @@ def test_one_object_of_a_multi_network_keeps_its_own_path(single, multi):
 def test_probability_maps(multi):
     images, labels = clip(2, 60, 107, ids=(5, 6, 7))
     segmenter = Segmenter(*multi, size=SIZE)
-    segmenter.init(images[0], labels[0])
-    with pytest.raises(InputError, match="before the first step"):
+    with pytest.raises(InputError, match="call init"):
         segmenter.probability_maps()
+    segmenter.init(images[0], labels[0])
+    np.testing.assert_array_equal(segmenter.probability_maps()[6], labels[0] == 6)
     segmenter.step(images[1])
     maps = segmenter.probability_maps()
     assert set(maps) == {5, 6, 7}

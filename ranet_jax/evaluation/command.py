@@ -44,7 +44,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--sequences", type=_names, help="only these, separated by commas")
     parser.add_argument("--batch", type=_positive, default=1, help="videos in flight (default 1)")
-    parser.add_argument("--combine", choices=("softmax", "argmax"), default="softmax")
+    parser.add_argument(
+        "--combine",
+        choices=("softmax", "argmax"),
+        help="how objects share out a frame (default: the checkpoint's own setting)",
+    )
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--processes", type=_positive, help="for scoring (default: one a core)")
     parser.add_argument("--name", help="of the run in tables and plots (default: name of --out)")
@@ -128,7 +132,7 @@ def _segment(
     settings = {
         **checkpoints.read_settings(arguments.checkpoint),
         "model": records.describe_model(model),
-        "combine": arguments.combine,
+        "combine": arguments.combine or model.combine,
         "precision": arguments.precision,
     }
     checkpoint = {

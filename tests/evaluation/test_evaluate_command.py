@@ -21,6 +21,7 @@ class Model:
     ranking: str = "none"
     correlation: bool = True
     depth: int = 50
+    combine: str = "softmax"
     dtype: type = np.float32
 
 
@@ -78,7 +79,13 @@ def test_a_checkpoint_over_a_split(network, checkpoint, davis_root, tmp_path, ca
 
     assert results["name"] == "small-none" and results["whole_split"]
     assert len(results["checkpoint"]["sha256"]) == 64
-    assert results["settings"]["model"] == {"ranking": "none", "correlation": True, "depth": 50}
+    assert results["settings"]["model"] == {
+        "ranking": "none",
+        "correlation": True,
+        "depth": 50,
+        "combine": "softmax",
+    }
+    assert results["settings"]["combine"] == "softmax"
     assert results["settings"]["stage"] == "static"
     assert {"python", "numpy", "jax"} <= set(results["versions"])
     assert results["hardware"]["cores"] >= 1 and results["devices"]
