@@ -1,13 +1,15 @@
-"""Segment a video, or several at once: `init` with the first frame and its mask, then `step` with
-every other frame.
+"""Segment videos: `init` with the first frame and its mask, then `step` with every other frame.
 
 Frames and masks come and go at their own size, on the host; what happens in between is `tracks.py`.
 """
 
+import math
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from ranet_jax import tracks
@@ -34,7 +36,7 @@ class Segmenter:
 
     One video: `init(frame, mask)`, then `step(frame)` gives its labels. Several videos in one
     batch: lists in, lists out; a video that has ended is `None` from then on. The videos may differ
-        in size and in their number of objects.
+    in size and in their number of objects.
 
     Memory does not grow with the number of frames. A step is compiled once for each bucket of 1, 2,
     4, 8 or 16 objects (and each number of videos), whatever the sizes of the frames.
@@ -47,6 +49,7 @@ class Segmenter:
         *,
         combine: Combine | None = None,
         size: tuple[int, int] = NETWORK_SIZE,
+        devices: Sequence[jax.Device] | None = None,
     ):
         """Prepares to segment; nothing is computed yet.
 
@@ -56,6 +59,8 @@ class Segmenter:
             combine: how objects share out a frame, `softmax` (paper) or `argmax` (published code);
                 the model's own setting if None.
             size: height and width of the network's input, multiples of 32.
+            devices: that share the videos of a batch, as many of them as divide it evenly; the
+                first local device if None.
 
         Raises:
             InputError: for an unknown `combine` or an impossible size.
@@ -69,6 +74,7 @@ class Segmenter:
         self._model = model if combine is None else model.clone(combine=combine)
         self._params = params
         self._size = tuple(size)
+        self._devices = list(devices or jax.local_devices()[:1])
         self._state: tracks.VideoState | None = None
         self._values, self._given = None, []
 
@@ -91,7 +97,7 @@ class Segmenter:
         if len(frames) != len(masks) or not frames:
             raise InputError(
                 f"There are {len(frames)} first frames for {len(masks)} masks; give as many of "
-                f"both."
+                "both."
             )
         for one_frame, one_mask in zip(frames, masks, strict=True):
             _check_frame(one_frame)
@@ -100,6 +106,7 @@ class Segmenter:
         most = _bucket(max(map(len, ids)))
         count, self._slots = (most, 1) if self._model.objects == "single" else (1, most)
         self._fits = [fit(f.shape[:2], self._size) for f in frames]
+        self._share_devices(len(frames))
         # Which user's id each slot label stands for; label 0 is the background.
         self._ids = [dict(enumerate(found, 1)) for found in ids]
         self._state = self._start(frames, masks, ids, self._fits, count)
@@ -130,7 +137,7 @@ class Segmenter:
             ]
         )
         self._state, labels, self._values = tracks.advance(
-            self._model, self._params, self._state, fitted
+            self._model, self._params, self._state, jax.device_put(fitted, self._by_video)
         )
         labels = np.asarray(labels)
         results = [
@@ -190,17 +197,26 @@ class Segmenter:
         followed = {slot: id_ for slot, id_ in self._ids[video].items() if slot < len(values)}
         return {id_: unfit_map(values[slot], geometry) for slot, id_ in followed.items()}
 
+    def _share_devices(self, videos: int) -> None:
+        """Splits the batch axis of frames and state over the devices; all have all parameters."""
+        count = math.gcd(videos, len(self._devices))
+        mesh = jax.sharding.Mesh(np.array(self._devices[:count]), ("video",))
+        self._by_video = NamedSharding(mesh, PartitionSpec("video"))
+        self._everywhere = NamedSharding(mesh, PartitionSpec())
+        self._params = jax.device_put(self._params, self._everywhere)
+
     def _start(self, frames, masks, ids, fits: list[Fit], count: int) -> tracks.VideoState:
-        """Encodes first frames: `count` tracks in each video, slots filled with `ids` in their
-        order.
-        """
+        """Encodes first frames: `count` tracks in each video, slots filled with `ids` in order."""
         labels = [
             fit_labels(_slot_labels(m, i), f) for m, i, f in zip(masks, ids, fits, strict=True)
         ]
         fitted = [fit_frame(image, f) for image, f in zip(frames, fits, strict=True)]
         used = np.array([[slot < len(i) for slot in range(count * self._slots)] for i in ids])
         valid = used.reshape(len(frames), count, self._slots)
-        return tracks.start(self._model, self._params, np.stack(fitted), np.stack(labels), valid)
+        # One video added to a batch cannot be split; every device starts it.
+        placement = self._by_video if len(frames) == len(self._fits) else self._everywhere
+        inputs = jax.device_put((np.stack(fitted), np.stack(labels), valid), placement)
+        return tracks.start(self._model, self._params, *inputs)
 
     def _require_init(self) -> None:
         if self._state is None:
@@ -219,8 +235,7 @@ class Segmenter:
             if one.shape[:2] != geometry.original:
                 raise InputError(
                     f"The frame is {_size(one)} and the first one was "
-                    f"{_size_of(geometry.original)}; all frames of a "
-                    "video need the same size."
+                    f"{_size_of(geometry.original)}; all frames of a video need the same size."
                 )
 
     def _result(self, video: int, labels: np.ndarray) -> HostMask:

@@ -151,7 +151,7 @@ def _segment(
             },
         )
     evaluate.segment_split(
-        ranet_jax.Segmenter(model, params, combine=arguments.combine),
+        ranet_jax.Segmenter(model, params, combine=arguments.combine, devices=jax.local_devices()),
         videos,
         arguments.dataset,
         arguments.out,

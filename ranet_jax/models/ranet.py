@@ -3,7 +3,7 @@
 The only file that reads the ablation flags.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -19,16 +19,26 @@ from ranet_jax.array_typing import (
     TemplateMasks,
     Valid,
 )
+from ranet_jax.errors import InputError
 from ranet_jax.models import matching
 from ranet_jax.models import ranking as ram
 from ranet_jax.models.combination import Combine
 from ranet_jax.models.decoder import LateralConnections, Merge, Pyramid
 from ranet_jax.models.encoder import TEMPLATE_GRID, MatchingFeatures, pool_template
-from ranet_jax.models.resnet import Levels, ResNet
+from ranet_jax.models.resnet import STAGES, Levels, ResNet
 from ranet_jax.ops import average_pool, resize_half_pixel
 
 Objects = Literal["single", "multi"]
 Ranking = Literal["rank", "none", "max"]
+
+_CHOICES = {
+    "objects": get_args(Objects),
+    "depth": tuple(STAGES),
+    "reduction_size": (1, 3),
+    "ranking": get_args(Ranking),
+    "score_gradient": get_args(ram.ScoreGradient),
+    "combine": get_args(Combine),
+}
 
 
 class EncodedTemplate(NamedTuple):
@@ -70,6 +80,14 @@ class RANet(nn.Module):
     combine: Combine = "softmax"
     dtype: jnp.dtype = jnp.float32
 
+    def __post_init__(self) -> None:
+        """Refuses settings that do not exist, with an InputError that names those that do."""
+        for name, allowed in _CHOICES.items():
+            if (value := getattr(self, name)) not in allowed:
+                choices = ", ".join(map(str, allowed))
+                raise InputError(f"The setting {name} is {value!r}; it can be one of {choices}.")
+        super().__post_init__()
+
     def setup(self) -> None:
         """Makes the submodules that the flags ask for."""
         self.backbone = ResNet(self.depth, self.width, self.dtype)
@@ -100,7 +118,12 @@ class RANet(nn.Module):
         Args:
             frame: RGB in [0, 1], height and width multiples of 32, [b, H, W, 3].
             masks: of each object slot, [b, n, H, W]; n is 1 for `objects="single"`.
+
+        Raises:
+            InputError: for a side that is no multiple of 32, or several slots in a single-object
+                network.
         """
+        self._check_shapes(frame, masks)
         b, n = masks.shape[:2]
         features = pool_template(self.matching_features(self.backbone(frame)))
         shares = average_pool(jnp.moveaxis(masks, 1, -1).astype(jnp.float32), TEMPLATE_GRID)
@@ -119,7 +142,11 @@ class RANet(nn.Module):
 
         Returns:
             [b, n, H, W], float32.
+
+        Raises:
+            InputError: as `encode_template` does.
         """
+        self._check_shapes(frame, previous_masks)
         levels = self.backbone(frame)
         features = self.matching_features(levels)
         return self.decode(template, levels, features, previous_masks, valid)
@@ -147,6 +174,16 @@ class RANet(nn.Module):
         laterals = self.lateral_connections(levels)
         logits = self.pyramid(laterals, merged[: b * n], merged[b * n :], previous)
         return logits.reshape(b, n, height, width)
+
+    def _check_shapes(self, frame: Frame, masks: ObjectMasks) -> None:
+        height, width = frame.shape[1:3]
+        if height % 32 or width % 32:
+            raise InputError(f"A frame is {width}x{height}; both sides must be multiples of 32.")
+        if self.objects == "single" and masks.shape[1] != 1:
+            raise InputError(
+                f"A single-object network was given {masks.shape[1]} object slots; put the objects "
+                "into the batch, one a sample."
+            )
 
     def _streams(
         self, similarity: Float[Array, "b h w k"], masks: TemplateMasks, valid: Valid

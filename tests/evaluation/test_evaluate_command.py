@@ -30,7 +30,7 @@ def network(monkeypatch, fake_segmenter):
     """A package whose networks are fakes; gives the list of segmenters that were made."""
     made = []
 
-    def segmenter(model, params, *, combine):
+    def segmenter(model, params, *, combine, devices):
         made.append(fake_segmenter())
         return made[-1]
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ranet_jax.errors import InputError
 from ranet_jax.models.initialise import abstract_params, init_params
 from ranet_jax.models.ranet import RANet
 
@@ -214,3 +215,24 @@ def test_initialisation_depends_on_seed_and_name_only():
     np.testing.assert_array_equal(leaf(first), leaf(again))
     assert np.abs(leaf(first) - leaf(other)).max() > 0
     np.testing.assert_array_equal(leaf(first), leaf(init_params(model.clone(ranking="max"), 0)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"ranking": "best"}, {"objects": "two"}, {"depth": 34}, {"score_gradient": "straight"}],
+)
+def test_settings_that_do_not_exist(settings):
+    (name, value), *_ = settings.items()
+    with pytest.raises(InputError, match=f"{name} is {value!r}; it can be one of"):
+        RANet(**settings)
+
+
+def test_shapes_that_cannot_be():
+    model = RANet(depth=14, width=8)
+    frame, masks, current, previous, valid = inputs(1, 2)
+    with pytest.raises(InputError, match="2 object slots"):
+        jax.eval_shape(model.init, jax.random.key(0), frame, masks, current, previous, valid)
+    cut = [x[:, :90] for x in (frame, current)]
+    single = masks[:, :1]
+    with pytest.raises(InputError, match="128x90; both sides must be multiples of 32"):
+        jax.eval_shape(model.init, jax.random.key(0), cut[0], single, cut[1], single, valid[:, :1])
