@@ -115,11 +115,79 @@ def add_demo_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_demo)
 
 
+def add_benchmark_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds `ranet benchmark`."""
+    parser = new_parser(
+        subparsers,
+        "benchmark",
+        "Measure speed and memory of the network and of the whole pipeline on this machine.",
+        "ranet benchmark --objects 1,2,4,8 --pipeline --out benchmark.json",
+    )
+    parser.add_argument("--checkpoint", help="folder of a checkpoint (default: fresh weights)")
+    parser.add_argument(
+        "--depth",
+        type=int,
+        choices=(14, 26, 50, 101),
+        default=101,
+        help="of the ResNet, without a checkpoint (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--network",
+        choices=("single", "multi"),
+        help="for one object or for several, without a checkpoint (default: multi where more than "
+        "one object is asked for)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_listed(_size),
+        default=[(480, 864)],
+        help="height x width of the network's input, or several with commas (default: 480x864)",
+    )
+    parser.add_argument(
+        "--precision",
+        type=_listed(str),
+        default=["float32"],
+        help="float32, bfloat16, or both with a comma (default: float32)",
+    )
+    parser.add_argument(
+        "--objects",
+        type=_listed(int),
+        default=[1, 2, 4, 8],
+        help="numbers of objects (default: 1,2,4,8)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=_listed(int),
+        default=[1],
+        help="numbers of videos at once: 1 for latency, more for throughput (default: 1)",
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=5, help="rounds of the network (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--pipeline", action="store_true", help="also time from JPEG frames to PNG label maps"
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=12,
+        help="length of the clip for --pipeline (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--against-torch",
+        action="store_true",
+        help="alternate with a PyTorch network of the same layers, on the CPU",
+    )
+    parser.add_argument("--out", type=Path, help="a JSON file for all figures")
+    parser.set_defaults(run=_benchmark)
+
+
 # Commands in the order in which `ranet --help` lists them.
 COMMANDS: tuple[Callable[[argparse._SubParsersAction], None], ...] = (
     add_demo_parser,
     add_segment_parser,
     add_convert_parser,
+    add_benchmark_parser,
 )
 
 
@@ -202,6 +270,48 @@ def _demo(args: argparse.Namespace) -> None:
         model, params = checkpoint.load(args.checkpoint, precision=args.precision)
     segmenter = Segmenter(model, params, combine=args.combine)
     run_demo(segmenter, args.out, frames=args.frames, objects=args.objects)
+
+
+def _benchmark(args: argparse.Namespace) -> None:
+    from ranet_jax import checkpoint
+    from ranet_jax.benchmark import run_benchmark
+    from ranet_jax.models.initialise import init_params
+    from ranet_jax.models.ranet import RANet
+
+    if args.checkpoint is None:
+        several = "multi" if max(args.objects) > 1 else "single"
+        model = RANet(objects=args.network or several, depth=args.depth)
+        params = init_params(model, seed=0)
+    else:
+        model, params = checkpoint.load(args.checkpoint)
+    run_benchmark(
+        model,
+        params,
+        sizes=args.size,
+        precisions=args.precision,
+        objects=args.objects,
+        batches=args.batch,
+        repeats=args.repeat,
+        pipeline=args.pipeline,
+        frames=args.frames,
+        against_torch=args.against_torch,
+        out=args.out,
+    )
+
+
+def _listed(one: Callable[[str], object]) -> Callable[[str], list]:
+    """Parses values with commas between them."""
+
+    def values(text: str) -> list:
+        return [one(part.strip()) for part in text.split(",")]
+
+    values.__name__ = "list"  # argparse names it in its message
+    return values
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, width = text.split("x")
+    return int(height), int(width)
 
 
 def _parser() -> argparse.ArgumentParser:
