@@ -178,10 +178,18 @@ def describe_machine() -> dict[str, Any]:
             "kind": device.device_kind,
             "count": jax.device_count(),
         },
+        "usable_cores": usable_cores(),
         "system": platform.platform(),
         "versions": records.versions(),
         "load_average": os.getloadavg()[0],
     }
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def network_inputs(
@@ -305,6 +313,7 @@ def _torch_contestant(model: RANet, params: Params, inputs: NetworkInputs) -> Co
         tuple(np.asarray(part) for part in inputs.template),
         np.asarray(inputs.frame),
         np.asarray(inputs.previous_masks),
+        threads=usable_cores(),
     )
     return Contestant(f"PyTorch, {layout}", step)
 
@@ -344,7 +353,8 @@ def _peak_memory() -> dict[str, int]:
 def _print_header(report: Mapping[str, Any]) -> None:
     machine, device = report["hardware"], report["device"]
     print(
-        f"{machine['processor']}, {machine['cores']} cores, {machine.get('memory_gib', '?')} GiB; "
+        f"{machine['processor']}, {report['usable_cores']} of {machine['cores']} cores, "
+        f"{machine.get('memory_gib', '?')} GiB; "
         f"device: {device['count']} x {device['kind']} ({device['platform']}); "
         f"load average {report['load_average']:.1f}"
     )
@@ -382,7 +392,7 @@ def _print_network(case: Mapping[str, Any], first: int) -> None:
 def _print_pipeline(case: Mapping[str, Any]) -> None:
     print(
         f"pipeline {_case_name(case)}: {case['frames_per_second']:.2f} frames/s over "
-        f"{case['frames'] - 2} frames; {case['start_up_seconds']:.1f} s before, to compile and start",
+        f"{case['frames'] - 2} frames; {case['start_up_seconds']:.1f} s to start",
         flush=True,
     )
 

@@ -6,7 +6,6 @@ level, every candidate map weighted before it is ranked.
 """
 
 import copy
-import os
 import time
 from collections.abc import Callable
 
@@ -51,18 +50,21 @@ def fastest_step(
     template: tuple[np.ndarray, np.ndarray],
     frame: np.ndarray,
     previous_masks: np.ndarray,
+    *,
+    threads: int,
 ) -> tuple[str, Callable[[], Tensor]]:
-    """One step of the PyTorch network on all cores, in the memory layout that is faster here.
+    """One step of the PyTorch network, in the memory layout that is faster here.
 
     Args:
         template: features [b, k, c] and shares [b, n, k].
         frame: RGB in [0, 1], [b, H, W, 3].
         previous_masks: [b, n, H, W].
+        threads: how many PyTorch may use.
 
     Returns:
         The name of the layout, and a function that computes the logits.
     """
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
     network = torch_network(model, params)
     parts = tuple(torch.tensor(part) for part in template)
     image, masks = torch.tensor(frame).permute(0, 3, 1, 2), torch.tensor(previous_masks)
