@@ -129,6 +129,7 @@ COMMANDS: tuple[Callable[[argparse._SubParsersAction], None], ...] = (
 COMMANDS_ELSEWHERE = {
     "evaluate": ("Score a checkpoint or predictions on DAVIS.", "ranet_jax.evaluation.command"),
     "report": ("Put results beside the tables of the paper.", "ranet_jax.evaluation.report"),
+    "benchmark": ("Time the network and the whole pipeline.", "ranet_jax.benchmark_command"),
     "data": ("Build, look at and time training data.", "data_pipelines.command"),
 }
 

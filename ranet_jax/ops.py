@@ -6,6 +6,7 @@ coincide).
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -48,18 +49,16 @@ def instance_norm(x: FeatureMap, epsilon: float = 1e-5) -> FeatureMap:
 
 def resize_half_pixel(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
     """Bilinear resize to (height, width), half-pixel centres, no smoothing when it shrinks."""
-    if size == (2 * x.shape[1], 2 * x.shape[2]):
-        quarters = (np.full(length, 0.25) for length in x.shape[1:3])
-        return _double(x, *quarters)
+    if factors := _whole_factors(x, size):
+        return _enlarge(x, factors, _half_pixel_offsets)
     shape = (x.shape[0], *size, x.shape[3])
     return jax.image.resize(x, shape, "bilinear", antialias=False, precision=lax.Precision.HIGHEST)
 
 
 def resize_align_corners(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
     """Bilinear resize to (height, width) in which the corner pixels keep their values."""
-    if size == (2 * x.shape[1], 2 * x.shape[2]):
-        rising = (np.arange(length) / (2 * length - 1) for length in x.shape[1:3])
-        return _double(x, *rising)
+    if factors := _whole_factors(x, size):
+        return _enlarge(x, factors, _align_corners_offsets)
     rows = _align_corners_matrix(x.shape[1], size[0])
     columns = _align_corners_matrix(x.shape[2], size[1])
     return _apply_separable(x, rows, columns)
@@ -202,28 +201,54 @@ def _half_sides(height: int, width: int) -> tuple[tuple[np.ndarray, np.ndarray],
     return tuple((t.astype(np.int32), (t / aspect).astype(np.int32)) for t in (by_height, by_width))
 
 
-def _double(x: FeatureMap, row_shares: np.ndarray, column_shares: np.ndarray) -> FeatureMap:
-    """Twice the height and width: position j becomes a mix with the one before it and one with the
-    one after it.
+def _whole_factors(x: FeatureMap, size: tuple[int, int]) -> tuple[int, int] | None:
+    """How many times larger `size` is along y and x, where both are whole numbers."""
+    (rows, y_rest), (columns, x_rest) = map(divmod, size, x.shape[1:3])
+    return None if y_rest or x_rest else (rows, columns)
+
+
+def _half_pixel_offsets(length: int, factor: int) -> np.ndarray:
+    phases = (2 * np.arange(factor) + 1 - factor) / (2 * factor)
+    return np.broadcast_to(phases[:, None], (factor, length))
+
+
+def _align_corners_offsets(length: int, factor: int) -> np.ndarray:
+    phases, positions = np.arange(factor)[:, None], np.arange(length)
+    return (phases * (length - 1) - positions * (factor - 1)) / (factor * length - 1)
+
+
+def _enlarge(
+    x: FeatureMap,
+    factors: tuple[int, int],
+    offsets_of: Callable[[int, int], np.ndarray],
+) -> FeatureMap:
+    """A whole number of times the height and width: output position `factor * j + phase` lies at j
+    plus an offset between -1 and 1, a mix of position j and one of its neighbours.
 
     Shares and slices instead of interpolation matrices: for the large maps of the decoder many
     times faster.
 
     Args:
-        row_shares: what the row before j contributes to output row 2j; the row after j contributes
-            the same shares in reverse order to output row 2j + 1.
-        column_shares: the same for columns.
+        offsets_of: the offsets, [factor, length], given the length and the factor.
     """
-    for axis, shares in ((1, row_shares), (2, column_shares)):
+    for axis, factor in zip((1, 2), factors, strict=True):
         length = x.shape[axis]
-        share = jnp.asarray(shares, x.dtype).reshape([-1 if i == axis else 1 for i in range(4)])
-        before = lax.slice_in_dim(x, 0, length - 1, axis=axis)
-        after = lax.slice_in_dim(x, 1, length, axis=axis)
+        if factor == 1:
+            continue
+        along = [-1 if i == axis else 1 for i in range(4)]
         first, last = (lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, length - 1))
-        even = x + (jnp.concatenate([first, before], axis) - x) * share
-        odd = x + (jnp.concatenate([after, last], axis) - x) * jnp.flip(share, axis)
-        shape = tuple(2 * n if i == axis else n for i, n in enumerate(x.shape))
-        x = jnp.stack([even, odd], axis + 1).reshape(shape)
+        before = jnp.concatenate([first, lax.slice_in_dim(x, 0, length - 1, axis=axis)], axis)
+        after = jnp.concatenate([lax.slice_in_dim(x, 1, length, axis=axis), last], axis)
+        phases = []
+        for offsets in offsets_of(length, factor):
+            phase = x
+            for neighbour, shares in ((before, -offsets), (after, offsets)):
+                if np.any(shares > 0):
+                    share = jnp.asarray(np.maximum(shares, 0), x.dtype).reshape(along)
+                    phase = phase + (neighbour - x) * share
+            phases.append(phase)
+        shape = tuple(factor * n if i == axis else n for i, n in enumerate(x.shape))
+        x = jnp.stack(phases, axis + 1).reshape(shape)
     return x
 
 
