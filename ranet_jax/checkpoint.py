@@ -1,5 +1,4 @@
-"""Checkpoints: an Orbax directory with the parameters and the model's own settings, so loading
-needs nothing else.
+"""Checkpoints: an Orbax directory that holds the parameters and the model's own settings.
 
 The only file that imports Orbax.
 """
@@ -128,9 +127,7 @@ def model_from_settings(settings: dict, precision: str = "float32") -> RANet:
 
 
 def refuse_existing(path: Path | str) -> None:
-    """Raises InputError if there is something at `path` already: a checkpoint is never
-    overwritten.
-    """
+    """Raises InputError where `path` exists: a checkpoint is never overwritten."""
     if Path(path).exists():
         raise InputError(f"{path} exists already; choose another name or remove it first.")
 

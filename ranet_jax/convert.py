@@ -1,5 +1,4 @@
-"""Published weights to parameters: an authors' RANet state dict, or a torchvision ResNet state
-dict.
+"""Published weights to parameters: state dicts of the authors' RANet and of torchvision ResNets.
 
 A `.pth` is read by PyTorch's safe loader (tensors and plain containers only, nothing is ever
 unpickled freely); an `.npz` holds the same arrays under the same names and needs no PyTorch.
@@ -57,9 +56,7 @@ _RENAMES = [
 
 
 def published_name(path: str) -> str:
-    """The name in the authors' state dict of the parameter at one of our paths, e.g.
-    `merge/block1/conv/kernel`.
-    """
+    """The published name of the parameter at a path such as `merge/block1/conv/kernel`."""
     module, kind = path.rsplit("/", 1)
     for pattern, name in _RENAMES:
         if match := re.fullmatch(pattern, module):
@@ -116,8 +113,7 @@ def from_ranet(state: StateDict, objects: Objects) -> tuple[RANet, Params, list[
 
 
 def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, Params, list[str]]:
-    """Model, parameters and remarks from a torchvision ResNet state dict; all but the backbone is
-    initialised.
+    """Model, parameters and remarks from a torchvision ResNet; the rest is initialised.
 
     Batch norm's scale and shift become those of instance norm (paper section 3.4); its running
     statistics have no place in the network.
@@ -138,8 +134,7 @@ def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, P
 
 
 def read_state_dict(source: Path) -> StateDict:
-    """Arrays by name, float32, from a `.npz` or a `.pth`; `state_dict` wrappers and `module.`
-    prefixes are undone.
+    """Arrays by name, float32, without `state_dict` wrappers and `module.` prefixes.
 
     Raises:
         InputError: for a missing or unreadable file, or one that holds anything but named arrays.

@@ -1,5 +1,4 @@
-"""Frames and masks to the network's size and results back, on the host (paper section 3.5;
-published code).
+"""Frames and masks to the network's size and results back, on the host (paper section 3.5).
 
 A frame is scaled with its aspect kept until it fits, centred, and surrounded with black. At the
 usual 854 x 480 that adds five columns on either side and changes no pixel.
@@ -41,9 +40,7 @@ def fit(original: tuple[int, int], network: tuple[int, int]) -> Fit:
 
 
 def fit_frame(frame: HostFrame, geometry: Fit) -> UInt8[np.ndarray, "H W 3"]:
-    """The frame at the network's size, bilinear (area-weighted where it shrinks), black around
-    it.
-    """
+    """The frame at the network's size: bilinear, smoothed where it shrinks, black around."""
     out = np.zeros((*geometry.network, 3), np.uint8)
     if geometry.resized != geometry.original:
         size = geometry.resized[::-1]
@@ -53,9 +50,7 @@ def fit_frame(frame: HostFrame, geometry: Fit) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def fit_labels(labels: HostMask, geometry: Fit) -> Int[np.ndarray, "H W"]:
-    """A label map at the network's size: nearest, position i reading floor(i*in/out); 0 around
-    it.
-    """
+    """A label map at the network's size: position i reads floor(i*in/out), 0 around."""
     out = np.zeros(geometry.network, labels.dtype)
     rows, columns = (
         np.arange(r) * o // r for o, r in zip(geometry.original, geometry.resized, strict=True)

@@ -29,18 +29,14 @@ def normalise(frame: Frame) -> Frame:
 
 
 def l2_normalise(x: FeatureMap, epsilon: float = 1e-12) -> FeatureMap:
-    """Divides by the l2 norm over channels, the norm being at least `epsilon`; always in
-    float32.
-    """
+    """Divides by the l2 norm over channels, at least `epsilon`; always in float32."""
     x = x.astype(jnp.float32)
     norm = jnp.sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True))
     return x / jnp.maximum(norm, epsilon)
 
 
 def instance_norm(x: FeatureMap, epsilon: float = 1e-5) -> FeatureMap:
-    """Zero mean and unit (biased) variance over the positions of each map; statistics in
-    float32.
-    """
+    """Zero mean and unit (biased) variance over each map; statistics in float32."""
     wide = x.astype(jnp.float32)
     centred = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
@@ -99,8 +95,7 @@ def adaptive_max_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
 
 
 def object_box(mask: Bool[Array, "b H W"]) -> Boxes:
-    """The box to crop around an object: its extent enlarged 1.5 times, at the frame's aspect ratio,
-    inside the frame.
+    """The box to crop: 1.5 times the object's extent, at the frame's aspect ratio, inside it.
 
     The extent is last minus first (not plus one) and the centre is rounded down. The whole frame is
     returned for an empty mask, and for a box with a side under 32 pixels (published code; paper
@@ -127,9 +122,7 @@ def object_box(mask: Bool[Array, "b H W"]) -> Boxes:
 
 
 def crop_bilinear(image: Float[Array, "H W c"], box: Int[Array, "4"]) -> Float[Array, "H W c"]:
-    """The box of an image, resized to the image's own size: bilinear, half-pixel centres, clamped
-    to the box.
-    """
+    """A box resized to the image's size: bilinear, half-pixel centres, clamped to the box."""
     height, width = image.shape[:2]
     rows = _half_pixel_taps(box[0], box[2], height)
     columns = _half_pixel_taps(box[1], box[3], width)
@@ -145,9 +138,7 @@ def crop_nearest(labels: Int[Array, "H W"], box: Int[Array, "4"]) -> Int[Array, 
 
 
 def uncrop(maps: Float[Array, "n H W"], box: Int[Array, "4"]) -> Float[Array, "n H W"]:
-    """Puts maps back where `crop_bilinear` took its box: align-corners resize into the box, zero
-    outside it.
-    """
+    """Puts maps back into the box they were cropped from: align-corners, zero outside."""
     height, width = maps.shape[1:]
     rows, inside_y = _align_corners_taps(box[0], box[2], height)
     columns, inside_x = _align_corners_taps(box[1], box[3], width)

@@ -27,9 +27,7 @@ VideoLabels = UInt8[Array, "v H W"]
 
 
 class VideoState(NamedTuple):
-    """All that is kept from frame to frame; its size does not depend on how many frames there
-    were.
-    """
+    """All that is kept from frame to frame; it does not grow with their number."""
 
     template: EncodedTemplate  # v*g templates, tracks fastest
     valid: Bool[Array, "v g n"]
@@ -95,8 +93,7 @@ def advance(
 
 
 def join(state: VideoState, new: VideoState, video: int, first_track: int) -> VideoState:
-    """Writes the tracks of a one-video state into a video's tracks, from `first_track` on; room
-    must be there.
+    """Writes a one-video state into a video's empty tracks, from `first_track` on.
 
     Where the new labels are not 0 they replace the video's.
     """
@@ -115,9 +112,7 @@ def join(state: VideoState, new: VideoState, video: int, first_track: int) -> Vi
 
 
 def with_tracks(state: VideoState, tracks: int) -> VideoState:
-    """The same state with room for more tracks in every video; the new ones are empty and see the
-    whole frame.
-    """
+    """The same state with room for more tracks; they are empty and see the whole frame."""
     videos, present, slots = state.valid.shape
     added = tracks - present
     whole = jnp.asarray([0, 0, *state.labels.shape[1:]], state.boxes.dtype)

@@ -98,9 +98,7 @@ def test_single_object_network_follows_each_object_by_itself(single):
 
 
 def test_one_object_of_a_multi_network_keeps_its_own_path(single, multi):
-    """With one object the two paths differ: weights of the background are hard in one, soft in the
-    other.
-    """
+    """With one object the paths differ: background weights are hard in one, soft in the other."""
     images, labels = clip(2)
     maps = []
     for model in (single[0], multi[0]):

@@ -68,9 +68,7 @@ def test_each_frame_from_the_stored_previous_map(request, reference, stored, kin
 @pytest.mark.slow
 @pytest.mark.parametrize("kind, name", SEQUENCES)
 def test_whole_run(request, reference, stored, kind, name):
-    """Feeding back our own results: the same boxes, and overlap of at least 0.99 a frame and
-    object.
-    """
+    """Feeding back our own results: equal boxes, overlap of at least 0.99."""
     model, params = request.getfixturevalue(f"published_{kind}")
     frames, first = load(reference, kind, name)
     labels, boxes = stored[kind][f"{name}/labels"], stored[kind][f"{name}/boxes"]

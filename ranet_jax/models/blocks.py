@@ -9,9 +9,7 @@ from ranet_jax.ops import instance_norm
 
 
 def precision_of(dtype: jnp.dtype) -> lax.Precision | None:
-    """Full float32 products where float32 was asked for; accelerators would round the factors
-    otherwise.
-    """
+    """Full products where float32 was asked for: accelerators would round the factors."""
     return lax.Precision.HIGHEST if dtype == jnp.float32 else None
 
 
@@ -25,9 +23,7 @@ def conv(
     bias: bool = False,
     name: str | None = None,
 ) -> nn.Conv:
-    """A `size` x `size` convolution that keeps the size of the map (divided by the stride), padded
-    with zeros.
-    """
+    """A `size` x `size` convolution, padded with zeros to keep the map's size (over the stride)."""
     reach = dilation * (size // 2)
     return nn.Conv(
         features,
@@ -43,8 +39,7 @@ def conv(
 
 
 class ConvBlock(nn.Module):
-    """Instance norm without affine parameters, ReLU, convolution with bias (paper supplement,
-    "Conv-block").
+    """Plain instance norm, ReLU, convolution with bias (paper supplement, "Conv-block").
 
     Attributes:
         features: channels of the output.
@@ -80,9 +75,7 @@ class SharedConvBlock(nn.Module):
 
     @nn.compact
     def __call__(self, shared: FeatureMap, own: FeatureMap) -> FeatureMap:
-        """`shared` [b, h, w, c1] and `own` [b*n, h, w, c2], objects fastest -> [b*n, h, w,
-        features].
-        """
+        """[b, h, w, c1] and [b*n, h, w, c2], objects fastest -> [b*n, h, w, features]."""
         split = shared.shape[-1]
         channels = split + own.shape[-1]
         shape = (3, 3, channels, self.features)

@@ -17,8 +17,7 @@ LabelValues = Float[Array, "b l H W"]
 
 
 def label_logits(logits: Logits, valid: Valid) -> LabelValues:
-    """Logits of background and objects for a softmax: soft aggregation of independent
-    probabilities.
+    """Logits for a softmax over labels: soft aggregation of independent objects.
 
     The background's probability is the product over objects of one minus theirs; each label's logit
     is the log odds of its probability. Unused slots get minus infinity.

@@ -33,9 +33,7 @@ class Merge(nn.Module):
 
     @nn.compact
     def __call__(self, maps: FeatureMap, shared: FeatureMap | None = None) -> FeatureMap:
-        """Maps of each stream, [s, h, w, c], and maps common to the streams of a video -> [s, h, w,
-        2*width].
-        """
+        """Maps of each stream, and maps common to a video's streams -> [s, h, w, 2*width]."""
         if shared is None:
             x = ConvBlock(4 * self.width, dtype=self.dtype, name="block1")(maps)
         else:
@@ -87,9 +85,7 @@ class Level(nn.Module):
 
     @nn.compact
     def __call__(self, lateral: FeatureMap, x: FeatureMap) -> FeatureMap:
-        """Lateral maps, [b, h, w, c1], and maps of each object, [b*n, h, w, c2] -> [b*n, 2h, 2w,
-        c].
-        """
+        """Laterals [b, h, w, c1] and maps of each object [b*n, h, w, c2] -> [b*n, 2h, 2w, c]."""
         x = self.refine(lateral, x)
         x = ResBlock(self.res_features, dtype=self.dtype, name="res")(x)
         return _double(x)
@@ -102,15 +98,11 @@ class Level(nn.Module):
 
 
 class FinestLevel(Level):
-    """The last level: it doubles the resolution before its Res-block and ends with one logit a
-    pixel.
-    """
+    """The last level, which doubles before its Res-block and ends with a logit a pixel."""
 
     @nn.compact
     def __call__(self, lateral: FeatureMap, x: FeatureMap) -> FeatureMap:
-        """Lateral maps, [b, h, w, c1], and maps of each object, [b*n, h, w, c2] -> [b*n, 2h, 2w,
-        1].
-        """
+        """Laterals [b, h, w, c1] and maps of each object [b*n, h, w, c2] -> [b*n, 2h, 2w, 1]."""
         x = _double(self.refine(lateral, x))
         x = ResBlock(self.res_features, dtype=self.dtype, name="res")(x)
         return conv(1, 3, bias=True, dtype=self.dtype, name="logits")(x)
@@ -135,9 +127,7 @@ class Pyramid(nn.Module):
         background: FeatureMap,
         previous_mask: Float[Array, "bn H W 1"],
     ) -> Float[Array, "bn H W"]:
-        """Merged foreground and background, [b*n, H/8, W/8, 2*width], and the previous masks ->
-        logits, float32.
-        """
+        """Merged streams [b*n, H/8, W/8, 2*width] and previous masks -> logits, float32."""
         w = self.width
         previous_mask = average_pool(previous_mask, foreground.shape[1:3]).astype(foreground.dtype)
         x = jnp.concatenate([foreground, background, previous_mask], axis=-1)

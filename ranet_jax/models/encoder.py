@@ -26,9 +26,7 @@ class MatchingFeatures(nn.Module):
 
     @nn.compact
     def __call__(self, levels: Levels) -> Features:
-        """Levels at strides 8, 16 and 32 are read -> [b, h/16, w/16, 8*width], unit length over
-        channels.
-        """
+        """Reads levels 3 to 5 -> [b, H/16, W/16, 8*width], of unit length over channels."""
         _, _, c3, c4, c5 = levels
         reduced = [
             ConvBlock(multiple * self.width, self.reduction_size, self.dtype, name=name)(level)
@@ -49,8 +47,6 @@ class MatchingFeatures(nn.Module):
 
 
 def pool_template(features: Features) -> Template:
-    """Averages features to the 15 x 27 template grid; they are not brought back to unit length (as
-    published).
-    """
+    """Averages features to the template grid, without restoring unit length (as published)."""
     pooled = average_pool(features, TEMPLATE_GRID)
     return pooled.reshape(pooled.shape[0], -1, pooled.shape[-1])

@@ -1,6 +1,4 @@
-"""Fresh parameters without compiling the network: shapes by abstract evaluation, values on the
-host.
-"""
+"""Fresh parameters, made on the host without compiling the network."""
 
 import zlib
 
@@ -14,9 +12,7 @@ from ranet_jax.array_typing import Params
 
 
 def abstract_params(model: nn.Module) -> Params:
-    """Shapes and types of a RANet's parameters, as `jax.ShapeDtypeStruct` leaves; nothing is
-    computed.
-    """
+    """Shapes and types of a RANet's parameters, as `jax.ShapeDtypeStruct` leaves."""
     frame = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     masks = jax.ShapeDtypeStruct((1, 1, 64, 64), jnp.float32)
     valid = jax.ShapeDtypeStruct((1, 1), jnp.bool_)

@@ -1,6 +1,4 @@
-"""Correlation of the current frame with the template, and what stands in for it in the -CL
-ablation.
-"""
+"""Correlation of frame and template, and what replaces it in the -CL ablation."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -28,9 +26,7 @@ def correlate(template: Template, features: Features) -> SimilarityMaps:
 def masked_template(
     template: Template, weights: Float[Array, "b n k"], size: tuple[int, int]
 ) -> Float[Array, "b n h w c"]:
-    """Template features under each mask, laid out on the grid of the current frame (paper Table 5,
-    "-CL").
-    """
+    """Template features under each mask on the frame's grid (paper Table 5, "-CL")."""
     b, n, _ = weights.shape
     masked = template[:, None] * weights[..., None]
     grid = masked.reshape(b * n, *TEMPLATE_GRID, -1)

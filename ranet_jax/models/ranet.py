@@ -106,9 +106,7 @@ class RANet(nn.Module):
         previous_masks: ObjectMasks,
         valid: Valid,
     ) -> Logits:
-        """Segments one frame given another; what a training step calls. See `encode_template` and
-        `segment`.
-        """
+        """`encode_template`, then `segment`: what a training step calls."""
         template = self.encode_template(template_frame, template_masks)
         return self.segment(template, frame, previous_masks, valid)
 
@@ -228,9 +226,7 @@ class RANet(nn.Module):
         return tuple(matching.masked_template(template.features, share, size) for share in shares)
 
     def _merge(self, streams, shared: FeatureMap | None) -> FeatureMap:
-        """Runs both streams of all objects through the one merge module: [2*b*n, ...], foreground
-        first.
-        """
+        """Both streams of all objects through the one merge module, foreground first."""
         maps = self._double(jnp.concatenate([s.reshape(-1, *s.shape[2:]) for s in streams]))
         if shared is not None:
             shared = self._double(jnp.concatenate([shared, shared]))

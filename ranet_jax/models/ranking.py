@@ -1,5 +1,4 @@
-"""Ranking Attention Module: weigh, score, rank and gather similarity maps (paper section 3.2, Eq. 2
-and 3).
+"""Ranking Attention Module: weigh, score, rank and gather similarity maps (paper 3.2).
 
 A *stream* is a set of candidate maps that belong together: foreground and background of one object,
 or the labels of a multi-object video. Weights are never negative, so the peak of a weighted map is
@@ -33,8 +32,7 @@ class Candidates(NamedTuple):
 
 
 class RankingNetwork(nn.Module):
-    """The learned part of the score, f_n of Eq. 2: what the peaks around each template cell say of
-    it.
+    """The learned part of the score (f_n of Eq. 2), from the maps around each template cell.
 
     Attributes:
         width: of the backbone's stem (64 in the paper).
@@ -46,9 +44,7 @@ class RankingNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, swapped: Float[Array, "b ht wt 405"]) -> Float[Array, "b k"]:
-        """Maps with space and channels swapped, on the template grid -> one value a template cell,
-        before ReLU.
-        """
+        """Swapped maps on the template grid -> a value for each template cell, before ReLU."""
         x = ConvBlock(2 * self.width, dtype=self.dtype, name="block1")(swapped)
         x = ResBlock(self.width // 2, dilation=2, dtype=self.dtype, name="res")(x)
         x = ConvBlock(1, dtype=self.dtype, name="block2")(x)
@@ -56,18 +52,14 @@ class RankingNetwork(nn.Module):
 
 
 def swap_space_and_channels(similarity: SimilarityMaps) -> Float[Array, "b ht wt 405"]:
-    """Max-pools the current frame to 15 x 27 and makes its 405 positions the channels of the
-    template grid.
-    """
+    """Makes 15 x 27 max-pooled positions of the frame the channels of the template grid."""
     pooled = adaptive_max_pool(similarity, TEMPLATE_GRID)
     b, _, _, k = pooled.shape
     return pooled.reshape(b, -1, k).swapaxes(1, 2).reshape(b, *TEMPLATE_GRID, -1)
 
 
 def single_weights(masks: TemplateMasks) -> Weights:
-    """Foreground: soft area share. Background: 1 where at least 0.9 of the cell is background. [b,
-    2, k].
-    """
+    """Soft share of the foreground, and 1 where 0.9 of a cell is background: [b, 2, k]."""
     share = masks[:, 0]
     background = (1 - share >= HARD_BACKGROUND).astype(share.dtype)
     return jnp.stack([share, background], axis=1)
@@ -108,8 +100,7 @@ def single_candidates(weights: Weights, scores: Scores) -> tuple[Candidates, Can
 def multi_candidates(
     weights: Weights, scores: Scores, valid: Valid
 ) -> tuple[Candidates, Candidates]:
-    """Foreground: the object's own maps. Background: the maps of every other label, background
-    label first.
+    """Each object's own maps, and the maps of every other label, background label first.
 
     Maps of an object itself, and of unused slots, rank below everything (their score is minus
     infinity).
@@ -125,8 +116,7 @@ def multi_candidates(
 def rank_and_gather(
     similarity: SimilarityMaps, candidates: Candidates, score_gradient: ScoreGradient
 ) -> tuple[RankedMaps, Int[Array, "b n 256"]]:
-    """The 256 weighted maps of highest score, best first (Eq. 3); of equal scores the lower index
-    comes first.
+    """The 256 weighted maps of highest score, best first (Eq. 3); ties keep the lower index.
 
     Sorting passes no gradient to the scores, so `score_gradient` says where f_n learns from:
     `straight_through` leaves the maps as they are and differentiates as if each were multiplied by
@@ -151,9 +141,7 @@ def rank_and_gather(
 
 
 def all_maps(similarity: SimilarityMaps, weights: Weights) -> RankedMaps:
-    """Every weighted map in its place, zeros where masked (paper Table 4, "without ranking"): [b,
-    s, h, w, k].
-    """
+    """Every weighted map in its place, [b, s, h, w, k] (paper Table 4, "without ranking")."""
     return similarity[:, None] * weights[:, :, None, None]
 
 

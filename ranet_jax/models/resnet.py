@@ -1,6 +1,4 @@
-"""ResNet with instance normalisation, returning all five levels (He et al. 2016; paper section
-3.4).
-"""
+"""ResNet with instance normalisation and all five levels (He et al. 2016; paper 3.4)."""
 
 import flax.linen as nn
 import jax
@@ -80,9 +78,7 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, frame: Frame) -> Levels:
-        """RGB in [0, 1] -> features at strides 2, 4, 8, 16 and 32, of 1, 4, 8, 16 and 32 times
-        `width` channels.
-        """
+        """RGB in [0, 1] -> strides 2, 4, 8, 16, 32 with 1, 4, 8, 16, 32 times `width` channels."""
         x = normalise(frame.astype(jnp.float32)).astype(self.dtype)
         x = conv(self.width, 7, stride=2, dtype=self.dtype, name="conv1")(x)
         x = nn.relu(AffineInstanceNorm(name="norm1")(x))

@@ -1,6 +1,4 @@
-"""The whole network at a small width: shapes, sizes, precision, batches, slots and ablation
-flags.
-"""
+"""The whole network at a small width: shapes, precision, batches, slots, ablations."""
 
 import functools
 
@@ -83,9 +81,7 @@ def test_unused_slots_change_nothing(small):
 
 
 def test_objects_are_treated_alike(small):
-    """Swapping two objects swaps their results: the slots have no order but that of equal
-    scores.
-    """
+    """Swapping two objects swaps their results."""
     model, params = small(objects="multi")
     frame, masks, current, previous, valid = inputs(1, 2)
     logits = apply(model, params, (frame, masks, current, previous, valid))
@@ -168,9 +164,7 @@ def test_ablations_change_only_their_own_parameters(name, gone, changed):
 
 
 def test_no_correlation_reads_both_frames_features():
-    """The ranking network goes, and the merge module takes 2 x 512 feature channels instead of 256
-    maps.
-    """
+    """The merge module takes 2 x 512 feature channels instead of 256 ranked maps."""
     shape = shapes(RANet(depth=14, correlation=False))
     assert not any(path.startswith("ranking_network") for path in shape)
     assert shape["merge/block1/kernel"] == (3, 3, 1024, 256)

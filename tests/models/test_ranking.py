@@ -23,9 +23,7 @@ def shares(b=1, n=1, k=405, seed=1) -> np.ndarray:
 
 
 def plain_selection(weighted: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Best 256 maps of [h, w, m] by score, lower index first among equals, zeros where there are
-    fewer.
-    """
+    """Best 256 maps of [h, w, m] by score, lower index first, zeros where there are fewer."""
     order = np.argsort(-scores, kind="stable")[:256]
     out = np.zeros((*weighted.shape[:2], 256), np.float32)
     out[..., : len(order)] = weighted[..., order]
@@ -51,9 +49,7 @@ def test_selection_equals_sorting(seed):
 
 
 def test_maps_of_zero_weight_rank_above_maps_of_negative_score():
-    """Three matches, then zero maps; maps that match nowhere come after the zero maps (as
-    published).
-    """
+    """Three matches, then zero maps, then maps that match nowhere (as published)."""
     similarity = -np.abs(maps())
     similarity[..., 7:10] = [0.5, 0.9, 0.7]
     masks = np.zeros((1, 1, 405), np.float32)
@@ -67,9 +63,7 @@ def test_maps_of_zero_weight_rank_above_maps_of_negative_score():
 
 
 def test_single_weights_overlap_below_a_tenth():
-    """Soft foreground, hard background: a share of up to 0.1 is in both, a larger one in the
-    foreground only.
-    """
+    """A share of up to 0.1 is in both streams, a larger one in the foreground only."""
     masks = np.zeros((1, 1, 405), np.float32)
     masks[0, 0, :5] = [0, 0.05, 0.1, 0.2, 1]
     foreground, background = np.asarray(ranking.single_weights(jnp.asarray(masks)))[0]
@@ -138,9 +132,7 @@ def test_swapping_puts_frame_positions_into_channels():
 
 @pytest.mark.parametrize("mode", ["straight_through", "gate", "none"])
 def test_score_gradient(mode):
-    """`none` passes exactly nothing to the scores; the others what multiplying by the score
-    would.
-    """
+    """`none` passes nothing to the scores; the others what multiplying by them would."""
     similarity, weights = jnp.asarray(maps()), jnp.asarray(shares())
     scores = jnp.asarray(np.random.default_rng(3).normal(size=(1, 1, 405)).astype(np.float32))
     direction = jnp.asarray(maps(k=256, seed=4))[:, None]
