@@ -1,7 +1,9 @@
 """Where the tests find the reference numbers and the real data, and what they share."""
 
+import gc
 from pathlib import Path
 
+import jax
 import oracle
 import pytest
 
@@ -58,6 +60,14 @@ def published_single(published):
 def published_multi(published):
     """Model and parameters of the multi-object network."""
     return from_ranet(published, "multi")[:2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def release_compiled_programs():
+    """Modules share hardly any; kept together they would fill the memory of a small machine."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter):
