@@ -77,7 +77,7 @@ def test_settings_of_a_newer_version(saved, tmp_path):
 
 @pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
 def test_damaged_parameters(saved, tmp_path, name):
-    """In a process of its own: the storage library's readers fail in threads that outlive a test."""
+    """In a process of its own: the storage library fails in threads that outlive a test."""
     damaged = tmp_path / "damaged"
     shutil.copytree(saved[0], damaged)
     (damaged / "params" / name).write_bytes(b"not what it was")

@@ -84,9 +84,7 @@ def test_extreme_logits_stay_finite():
 def test_an_object_without_a_slot_is_background():
     _, targets, labels = scene(3, 3)
     valid = jnp.array([[True, False, True]] * 2)
-    np.testing.assert_array_equal(
-        target_labels(targets, valid), np.where(labels == 2, 0, labels)
-    )
+    np.testing.assert_array_equal(target_labels(targets, valid), np.where(labels == 2, 0, labels))
 
 
 @pytest.mark.parametrize("objects", ["single", "multi"])

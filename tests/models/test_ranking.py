@@ -156,6 +156,27 @@ def test_score_gradient(mode):
     np.testing.assert_array_equal(ours, value)
 
 
+@pytest.mark.parametrize("mode", ["straight_through", "gate", "none"])
+def test_what_the_ranking_network_learns_from(mode):
+    """Sorting alone leaves its parameters without any gradient; the other two modes do not."""
+    similarity = jnp.asarray(maps(h=4, w=6))
+    weights = ranking.single_weights(jnp.asarray(shares()))
+    network = ranking.RankingNetwork(width=8)
+    swapped = ranking.swap_space_and_channels(similarity)
+    params = network.init(jax.random.key(0), swapped)
+
+    def loss(params):
+        rank = ranking.rank_streams(network.bind(params), swapped, weights)
+        scores = ranking.score(similarity, weights, rank, weights)
+        streams = ranking.single_candidates(weights, scores)
+        selected = [ranking.rank_and_gather(similarity, side, mode)[0] for side in streams]
+        return sum(jnp.sum(jnp.square(one)) for one in selected)
+
+    gradients = jax.tree.leaves(jax.jit(jax.grad(loss))(params))
+    largest = max(float(jnp.abs(leaf).max()) for leaf in gradients)
+    assert largest == 0 if mode == "none" else largest > 1e-6
+
+
 def test_strongest_map_is_the_maximum_over_weighted_maps():
     similarity, masks = maps(), shares(n=2)
     weights = np.asarray(ranking.label_weights(jnp.asarray(masks)))

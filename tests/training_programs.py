@@ -1,0 +1,113 @@
+"""Programs for a process of their own: `python training_programs.py NAME OUT`.
+
+The number of virtual devices is fixed when JAX starts, and a process that compiles quickly without
+optimising much is the right place for steps whose results are only compared with each other.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+FLAGS = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count={}"
+
+
+def run(name: str, out: Path, devices: int = 1, timeout: float = 900) -> dict[str, np.ndarray]:
+    """Runs the program `name`; what it saved, by name."""
+    environment = {**os.environ, "XLA_FLAGS": FLAGS.format(devices), "JAX_PLATFORMS": "cpu"}
+    here = Path(__file__).resolve()
+    environment["PYTHONPATH"] = os.pathsep.join([str(here.parents[1]), str(here.parent)])
+    ended = subprocess.run(
+        [sys.executable, str(here), name, str(out)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    with np.load(out) as saved:
+        return dict(saved)
+
+
+def _setup(objects: str, **settings):
+    from test_augment import host_batch
+
+    from ranet_jax.models.initialise import init_params
+    from ranet_jax.models.ranet import RANet
+
+    model = RANet(depth=14, width=8, objects=objects, **settings)
+    slots = 1 if objects == "single" else 2
+    batch = host_batch(seed=1, count=slots, size=8, slots=slots)
+    return model, init_params(model, seed=0), batch
+
+
+def _flat(tree) -> dict[str, np.ndarray]:
+    import flax.traverse_util
+
+    return {k: np.asarray(v) for k, v in flax.traverse_util.flatten_dict(tree, sep="/").items()}
+
+
+def _spread(batch, devices: int):
+    return {k: v.reshape(devices, -1, *v.shape[1:]) for k, v in batch.items()}
+
+
+def devices(out: Path) -> None:
+    """The same steps on one device, on eight, and in two parts one after the other."""
+    import jax
+
+    from ranet_jax import train
+    from ranet_jax.optimiser import make_optimiser
+
+    model, params, batch = _setup("single")
+    # The paper's rate: Adam turns the rounding of a gradient that is zero into a whole step.
+    optimiser = make_optimiser(learning_rate=1e-5, steps=10, clip_norm=1.0)
+    results = {}
+    for name, count, parts in (("one", 1, 1), ("eight", 8, 1), ("parts", 1, 2)):
+        step = train.make_step(
+            model,
+            optimiser,
+            augmentation={},
+            averaging=0.9,
+            accumulate=parts,
+            devices=jax.devices()[:count],
+        )
+        state = train.create_state(params, optimiser, seed=3, averaging=0.9)
+        for number in range(2):
+            state, metrics = step(state, _spread(batch, count))
+            values = {k: np.asarray(v) for k, v in metrics.compute().items()}
+            results |= {f"{name}:{k}:{number}": v for k, v in values.items()}
+        results |= {f"{name}:params/{k}": v for k, v in _flat(state.params).items()}
+        results |= {f"{name}:average/{k}": v for k, v in _flat(state.average).items()}
+        results[f"{name}:step"] = np.asarray(state.step)
+    results |= {f"start:params/{k}": v for k, v in _flat(params).items()}
+    np.savez(out, **results)
+
+
+def learning(out: Path) -> None:
+    """Steps on one batch, for several objects, with a frozen backbone and rematerialisation."""
+    from ranet_jax import train
+    from ranet_jax.optimiser import make_optimiser
+
+    model, params, batch = _setup("multi", rematerialise=True)
+    optimiser = make_optimiser(learning_rate=3e-3, steps=40, backbone_rate=0)
+    from ranet_jax.augment import NOTHING
+
+    step = train.make_step(model, optimiser, augmentation=NOTHING, freeze_backbone=True)
+    state = train.create_state(params, optimiser, seed=0)
+    measured = []
+    for _ in range(25):
+        state, metrics = step(state, _spread(batch, 1))
+        measured.append(metrics)
+    results = {
+        key: np.array([np.asarray(one.compute()[key]) for one in measured])
+        for key in ("loss", "iou", "gradient_norm")
+    }
+    results |= {f"params/{k}": v for k, v in _flat(train.averaged_params(state)).items()}
+    results |= {f"start/{k}": v for k, v in _flat(params).items()}
+    np.savez(out, **results)
+
+
+if __name__ == "__main__":
+    {"devices": devices, "learning": learning}[sys.argv[1]](Path(sys.argv[2]))
