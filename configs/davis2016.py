@@ -3,8 +3,8 @@
 ranet train --config configs/davis2016.py --workdir runs/davis2016
 
 Two random frames of one of the 30 videos are template and current frame; the previous mask is that
-of a frame within five of the current one. Starts from `static_single.py`; evaluates on the 20 videos
-of val, which are never trained on.
+of a frame within five of the current one. Starts from `static_single.py`; evaluates on the 20
+videos of val, which are never trained on.
 """
 
 import paper

@@ -2,11 +2,11 @@
 
 ranet train --config configs/online.py --workdir runs/online/horse --config.data.root=horse
 
-The static-image recipe at a tenth of its learning rate, on the one picture in `horse/image` and its
-mask of the same name in `horse/mask`; the result is the network of that one video. To do the same to
-every video of a split, without keeping the networks:
+The static-image recipe at a tenth of its learning rate, on the one picture in `horse/image` and
+its mask of the same name in `horse/mask`; the result is the network of that one video. To do the
+same to every video of a split, without keeping the networks:
 
-ranet evaluate --online 100 --dataset davis2016 --root DAVIS --checkpoint runs/davis2016 --out results
+ranet evaluate --dataset davis2016 --root DAVIS --checkpoint runs/davis2016 --online 100 --out plus
 """
 
 import paper

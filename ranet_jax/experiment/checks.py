@@ -13,13 +13,31 @@ from ranet_jax.experiment.config_file import did_you_mean
 Sets = Sequence[tuple[str, Source]]
 
 
-def open_sets(sets: Sequence[tuple[str, float]], data_dir: str | Path) -> Sets:
+def open_sets(sets: Sequence[tuple[str, float]], data_dir: str | Path, root: str) -> Sets:
     """Name and source of every training set, nothing left out.
+
+    Args:
+        sets: name and weight of each, with `{root}` where it is to be filled in.
+        data_dir: where built sets are kept.
+        root: what `{root}` stands for.
 
     Raises:
         InputError: one is not there.
     """
-    return [(name, pipeline.open_source(name, data_dir)) for name, _ in sets]
+    return [(name, _open_set(name, data_dir, root)) for name, _ in sets]
+
+
+def _open_set(name: str, data_dir: str | Path, root: str) -> Source:
+    filled = pipeline.in_root(name, root)
+    try:
+        return pipeline.open_source(filled, data_dir)
+    except InputError as error:
+        if filled == name:
+            raise
+        raise InputError(
+            f"{str(error).rstrip('.')} ({{root}} is data.root={root}; --config.data.root=FOLDER "
+            "names another)."
+        ) from None
 
 
 def check_data(
@@ -60,7 +78,8 @@ def _check_excluded(sets: Sets, exclude: Sequence[str]) -> None:
     for name in exclude:
         if known and name not in known:
             raise InputError(
-                f"data.exclude names {name}, which is no training video: {did_you_mean(name, known)}"
+                f"data.exclude names {name}, which is no training video: "
+                f"{did_you_mean(name, known)}"
             )
     for name, source in sets:
         if source.videos and not set(source.videos) - set(exclude):
@@ -82,6 +101,6 @@ def held_out_names(held_out: dict[str, Any]) -> list[str]:
         )
     except InputError as error:
         raise InputError(
-            f"{str(error).rstrip('.')}; or train without evaluation, with --config.held_out.every=0."
+            f"{str(error).rstrip('.')}; or train without evaluating: --config.held_out.every=0."
         ) from None
     return [video.name for video in videos]

@@ -60,13 +60,22 @@ def run(arguments: argparse.Namespace) -> None:
 
 def describe(config: Any) -> Iterator[str]:
     """Lines about a checked config: its settings, parameters, data, and how a batch is shared."""
-    yield str(config).rstrip()
+    yield from _settings(config)
     yield ""
     yield from _parameters(config)
     yield ""
     yield from _data(config)
     yield from _batch(config)
     yield "Nothing was trained and nothing was written."
+
+
+def _settings(config: Any, prefix: str = "") -> Iterator[str]:
+    """In the words of an override, ready to be copied."""
+    for name, value in config.items():
+        if hasattr(value, "items"):
+            yield from _settings(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name} = {value!r}"
 
 
 def _parameters(config: Any) -> Iterator[str]:

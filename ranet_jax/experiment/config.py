@@ -57,11 +57,10 @@ def check(config: ConfigDict) -> None:
     from ranet_jax.experiment import checks, start
 
     check_structure(config)
-    arguments = loader_arguments(config)
     check_batch(config, devices=jax.device_count(), processes=jax.process_count())
     start.check_fits(model_of(config), config.init_from)
     checks.check_data(
-        checks.open_sets(arguments["sets"], arguments["data_dir"]),
+        checks.open_sets(config.data.sets, config.data.data_dir, config.data.root),
         stage=config.stage,
         exclude=config.data.exclude,
         held_out=held_out_arguments(config),

@@ -1,8 +1,8 @@
 """Reading a config file: a page of Python whose `get_config()` returns all settings of a run.
 
-`PAGE.py:VARIANT` hands a variant to `get_config`; a page that has variants lists them in `VARIANTS`.
-A page may import its neighbours (`import paper`), wherever it is read from: nothing is installed.
-Values are overridden as `--config.key=value`, typed as the page's value is.
+`PAGE.py:VARIANT` hands a variant to `get_config`; a page that has variants lists them in
+`VARIANTS`. A page may import its neighbours (`import paper`), wherever it is read from: nothing is
+installed. Values are overridden as `--config.key=value`, typed as the page's value is.
 """
 
 import difflib

@@ -13,6 +13,7 @@ _PUBLISHED_WIDTH = 64  # of every ResNet there are weights for
 # Settings that may change from one stage to the next: they say how gradients flow and how objects
 # share out a frame, and no parameter means something else for it.
 _MAY_DIFFER = {"score_gradient", "combine"}
+_BACKBONE_SETTINGS = {"depth", "width"}
 
 
 def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
@@ -20,8 +21,8 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
 
     Args:
         model: the network to be trained.
-        init_from: "" for random ones, a ResNet of ImageNet (.npz, .pth) for the backbone alone, or
-            the directory of a checkpoint or of a run.
+        init_from: "" for random ones; a ResNet of ImageNet (.npz, .pth), or a checkpoint converted
+            from one, for the backbone alone; the directory of a checkpoint or of a run for all.
         seed: of everything random.
 
     Raises:
@@ -30,9 +31,12 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
     if not init_from:
         return init_params(model, seed)
     check_fits(model, init_from)
-    if is_resnet(init_from):
-        return init_params(model, seed) | {"backbone": _backbone(model, Path(init_from), seed)}
-    return checkpoint.load(init_from)[1]
+    path = Path(init_from).expanduser()
+    if is_trained_network(init_from):
+        return checkpoint.load(path)[1]
+    resnet = is_resnet(init_from)
+    backbone = _published(model, path, seed) if resnet else checkpoint.load(path)[1]["backbone"]
+    return init_params(model, seed) | {"backbone": backbone}
 
 
 def is_resnet(init_from: str) -> bool:
@@ -48,7 +52,7 @@ def is_trained_network(init_from: str) -> bool:
     """
     if not init_from or is_resnet(init_from):
         return False
-    return bool(checkpoint.read_settings(init_from)["trained"])
+    return bool(checkpoint.read_settings(Path(init_from).expanduser())["trained"])
 
 
 def check_fits(model: RANet, init_from: str) -> None:
@@ -59,7 +63,7 @@ def check_fits(model: RANet, init_from: str) -> None:
     """
     if not init_from:
         return
-    path = Path(init_from)
+    path = Path(init_from).expanduser()
     if not path.exists():
         raise InputError(
             f"There is nothing at init_from={init_from}: name a checkpoint, the workdir of an "
@@ -84,12 +88,14 @@ def _check_resnet(model: RANet, path: Path) -> None:
 
 
 def _check_checkpoint(model: RANet, path: Path) -> None:
-    stored = checkpoint.read_settings(path)["model"]
-    wanted = checkpoint.settings_of(model)
+    settings = checkpoint.read_settings(path)
+    stored, wanted = settings["model"], checkpoint.settings_of(model)
+    # Of a network that was not trained nothing counts but the pre-trained backbone in it.
+    compared = set(wanted) - _MAY_DIFFER if settings["trained"] else _BACKBONE_SETTINGS
     different = [
-        f"model.{name} is {value!r} here and {stored.get(name)!r} there"
+        f"model.{name} is {value!r} here and {stored[name]!r} there"
         for name, value in wanted.items()
-        if name not in _MAY_DIFFER and name in stored and stored[name] != value
+        if name in compared and name in stored and stored[name] != value
     ]
     if different:
         raise InputError(
@@ -98,7 +104,7 @@ def _check_checkpoint(model: RANet, path: Path) -> None:
         )
 
 
-def _backbone(model: RANet, path: Path, seed: int) -> Params:
+def _published(model: RANet, path: Path, seed: int) -> Params:
     from ranet_jax.convert import from_resnet, read_state_dict
 
     published, params, _ = from_resnet(read_state_dict(path), model.objects, seed)
