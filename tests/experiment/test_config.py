@@ -6,7 +6,7 @@ from data_pipelines import pipeline
 from ranet_jax import checkpoint
 from ranet_jax.errors import InputError
 from ranet_jax.experiment import config as configs
-from ranet_jax.models.initialise import init_params
+from ranet_jax.models.initialise import abstract_params, init_params
 from ranet_jax.models.ranet import RANet
 
 
@@ -301,7 +301,7 @@ def test_an_imagenet_backbone_leaves_the_rest_fresh(small_config, weights_dir):
     with np.load(path) as arrays:
         expected = arrays["conv1.weight"].astype(np.float32).transpose(2, 3, 1, 0)
     np.testing.assert_array_equal(params["backbone"]["conv1"]["kernel"], expected)
-    assert params.keys() == init_params(model, 0).keys() and "ranking_network" not in params
+    assert params.keys() == abstract_params(model).keys() and "ranking_network" not in params
     assert configs.provenance(config)["init_from"] == "none"
     with pytest.raises(InputError, match="holds a ResNet-50, but model.depth is 101"):
         configs.initial_params(small_config(*resnet, "--config.model.depth=101"))

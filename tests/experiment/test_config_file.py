@@ -135,8 +135,10 @@ def test_what_is_not_there_is_said(pages, config, message):
     ("override", "message"),
     [
         ("--config.stps=1", "no setting 'stps': did you mean steps?"),
-        ("--config.hight=1", "did you mean data.height?"),
-        ("--config.data.what=1", "did you mean data.height or data.sets?"),
+        ("--config.height=1", "did you mean data.height?"),
+        ("--config.quux=1", "choose from flag, name, rate, steps"),
+        ("--config.data.hight=1", "did you mean data.height?"),
+        ("--config.data.steps=1", "did you mean data.sets?"),
         ("--config.data.quux=1", "choose from data.exclude, data.height, data.sets"),
         ("--config.=1", "no setting ''"),
         ("--config.data=1", "data is a section of the config: override one of data.exclude"),
