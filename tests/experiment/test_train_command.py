@@ -1,3 +1,5 @@
+import contextlib
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -44,6 +46,50 @@ def test_the_run_gets_the_resolved_config(given, runs, tmp_path):
     ((config, workdir),) = runs
     assert workdir == tmp_path / "run" and config.name == "tiny"
     assert config.data.batch_size == 2 and config.model.width == 8
+
+
+@pytest.mark.parametrize(
+    ("more", "joined"),
+    [
+        ([], None),
+        (["--distributed"], {"coordinator": None, "processes": None, "process": None}),
+        (
+            ["--coordinator", "host:1234", "--processes", "2", "--process", "0"],
+            {"coordinator": "host:1234", "processes": 2, "process": 0},
+        ),
+    ],
+)
+def test_processes_are_joined_around_the_run(more, joined, given, runs, tmp_path, monkeypatch):
+    seen = []
+
+    @contextlib.contextmanager
+    def join(**others):
+        seen.append((others, len(runs)))
+        yield
+        seen.append(len(runs))
+
+    pods = types.SimpleNamespace(join=join)
+    monkeypatch.setitem(sys.modules, "ranet_jax.experiment.pods", pods)
+    monkeypatch.setattr(ranet_jax.experiment, "pods", pods, raising=False)
+    assert cli.main(["train", *given, "--workdir", str(tmp_path / "run"), *more]) == 0
+    assert seen == ([(joined, 0), 1] if joined else []) and len(runs) == 1
+
+
+def test_nothing_asks_for_devices_before_processes_can_join(given, tmp_path):
+    """JAX refuses to join processes once it has looked for its devices."""
+    program = (
+        "import sys, types; from jax._src import xla_bridge; from ranet_jax import cli\n"
+        "def run(config, workdir): print('devices known:', xla_bridge.backends_are_initialized())\n"
+        "sys.modules['ranet_jax.experiment.loop'] = types.SimpleNamespace(run=run)\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "train", *given, "--workdir", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "devices known: False", done.stderr
 
 
 def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(given, runs, tmp_path, capsys):
