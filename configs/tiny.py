@@ -18,7 +18,7 @@ def get_config():
     config.name = "tiny"
     config.stage = "video"
     config.init_from = ""
-    config.steps = 1_200
+    config.steps = 900
 
     config.model.depth = 14
     config.model.width = 16
