@@ -30,6 +30,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         action="store_true",
         help="check everything, print the settings, the parameters and the data, and stop",
     )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="compile the step, print the largest batch for devices of 16, 40 and 80 GB, and stop",
+    )
     _add_processes(parser)
     parser.set_defaults(run=run, overrides=[])
     return parser
@@ -57,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: see `config.check`.
     """
-    if arguments.workdir is None and not arguments.dry_run:
+    if arguments.workdir is None and not (arguments.dry_run or arguments.memory):
         raise InputError("Say where the run is to be kept: --workdir FOLDER.")
     if arguments.workdir and arguments.workdir.exists() and not arguments.workdir.is_dir():
         raise InputError(f"{arguments.workdir} is a file: give --workdir a folder.")
@@ -66,6 +71,10 @@ def run(arguments: argparse.Namespace) -> None:
     config = configs.read(arguments.config, arguments.overrides)
     # The rest is checked in the run: it asks for devices, which processes have to join for first.
     configs.check_structure(config)
+    if arguments.memory:
+        for line in describe_memory(config):
+            print(line, flush=True)
+        return
     if arguments.dry_run:
         configs.check(config)
         for line in describe(config):
@@ -85,6 +94,28 @@ def _joined(arguments: argparse.Namespace) -> AbstractContextManager:
     from ranet_jax.experiment import pods
 
     return pods.join(**others)
+
+
+def describe_memory(config: Any) -> Iterator[str]:
+    """Lines about the memory of a step, for the data's size and slots."""
+    import jax
+
+    from ranet_jax.experiment import config as configs
+    from ranet_jax.experiment import memory
+
+    size = config.data.height, config.data.width
+    yield (
+        f"Examples a device of {config.name}, {size[0]}x{size[1]}, {config.data.slots} slots, "
+        f"{config.precision}; by the compiler for {jax.devices()[0].device_kind}, using "
+        f"{memory.USABLE:.0%} of the memory:"
+    )
+    yield from memory.table(
+        configs.model_of(config),
+        size=size,
+        slots=config.data.slots,
+        optimiser=configs.optimiser_arguments(config),
+        step=configs.step_arguments(config),
+    )
 
 
 def describe(config: Any) -> Iterator[str]:

@@ -134,11 +134,11 @@ def model_of(config: ConfigDict) -> RANet:
     """
     from ranet_jax.checkpoint import PRECISIONS
 
-    settings = dict(config.model)
-    # Left out where it is off: nothing else about the network depends on it.
-    if config.rematerialise:
-        settings["rematerialise"] = True
-    return RANet(**settings, dtype=PRECISIONS[config.precision])
+    return RANet(
+        **config.model,
+        dtype=PRECISIONS[config.precision],
+        rematerialise=config.rematerialise,
+    )
 
 
 def initial_params(config: ConfigDict) -> tuple[RANet, Params]:
