@@ -130,6 +130,7 @@ COMMANDS_ELSEWHERE = {
     "evaluate": ("Score a checkpoint or predictions on DAVIS.", "ranet_jax.evaluation.command"),
     "report": ("Put results beside the tables of the paper.", "ranet_jax.evaluation.report"),
     "benchmark": ("Time the network and the whole pipeline.", "ranet_jax.benchmark_command"),
+    "pack": ("Put a checkpoint into one small file.", "ranet_jax.pack_command"),
     "data": ("Build, look at and time training data.", "data_pipelines.command"),
 }
 
@@ -149,7 +150,7 @@ def new_parser(
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what every command that runs the network asks for."""
-    parser.add_argument("--checkpoint", help="folder or name of a checkpoint")
+    parser.add_argument("--checkpoint", help="folder or packed file of a checkpoint, or `default`")
     parser.add_argument(
         "--combine",
         choices=("softmax", "argmax"),
