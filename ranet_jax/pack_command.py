@@ -57,10 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
         for layer in rounded
     ]
     print(print_table(columns, rows))
-    kept = len(layers) - len(rounded)
     megabytes = arguments.out.stat().st_size / 1e6
     print(
-        f"\n{arguments.out}: {megabytes:.1f} MB; {len(rounded)} layers rounded, {kept} kept as they "
-        "are. Errors are relative: the largest to the largest value of its output channel, the "
-        "mean (root mean square) to the layer's."
+        f"\n{arguments.out}: {megabytes:.1f} MB, {len(rounded)} layers rounded and "
+        f"{len(layers) - len(rounded)} kept as they are. The largest error is relative to the "
+        "largest value of its output channel, the mean (root mean square) to the layer's."
     )

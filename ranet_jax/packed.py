@@ -126,14 +126,15 @@ def load(path: Path | str) -> tuple[dict[str, Any], Params]:
     Raises:
         InputError: if the file is missing, damaged, or something else.
     """
-    settings, arrays = _read(Path(path), everything=True)
-    flat: dict[str, np.ndarray] = {}
-    for name, array in arrays.items():
-        if name.endswith(_VALUES):
-            name = name.removesuffix(_VALUES)
-            flat[name] = restore(Quantised(array, arrays[name + _SCALES]))
-        elif not name.endswith(_SCALES):
-            flat[name] = array
+    path = Path(path)
+    settings, arrays = _read(path, everything=True)
+    kernels = [name.removesuffix(_VALUES) for name in arrays if name.endswith(_VALUES)]
+    flat = {name: value for name, value in arrays.items() if not name.endswith((_VALUES, _SCALES))}
+    try:
+        for name in kernels:
+            flat[name] = restore(Quantised(arrays[name + _VALUES], arrays[name + _SCALES]))
+    except (KeyError, ValueError) as error:
+        raise _damaged(path) from error
     return settings, flax.traverse_util.unflatten_dict(flat, sep="/")
 
 
@@ -207,14 +208,13 @@ def _read(path: Path, everything: bool) -> tuple[dict[str, Any], dict[str, np.nd
     """The settings, and all arrays by name if asked for."""
     if not path.is_file():
         raise InputError(f"There is no packed checkpoint {path}; `ranet pack` makes one.")
+    if not zipfile.is_zipfile(path):
+        raise _not_packed(path)
     try:
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
             if _SETTINGS not in names:
-                raise InputError(
-                    f"{path} is not a packed checkpoint; make one with `ranet pack`, or a "
-                    "checkpoint from published weights with `ranet convert`."
-                )
+                raise _not_packed(path)
             settings = json.loads(file.read(_SETTINGS))
             if not {"model", "trained"} <= set(settings):
                 raise ValueError("settings are missing")
@@ -224,10 +224,19 @@ def _read(path: Path, everything: bool) -> tuple[dict[str, Any], dict[str, np.nd
     except InputError:
         raise
     except Exception as error:  # zipfile, zlib, json and numpy each raise their own
-        raise InputError(
-            f"The packed checkpoint {path} is damaged; pack or copy it again."
-        ) from error
+        raise _damaged(path) from error
     return settings, arrays
+
+
+def _not_packed(path: Path) -> InputError:
+    return InputError(
+        f"{path} is not a packed checkpoint, or its end is missing: copy it again, or make one "
+        "with `ranet pack` (published weights become a checkpoint with `ranet convert`)."
+    )
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"The packed checkpoint {path} is damaged; pack or copy it again.")
 
 
 def _array(content: bytes) -> np.ndarray:
