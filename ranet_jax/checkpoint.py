@@ -1,6 +1,6 @@
 """Checkpoints: an Orbax directory that holds the parameters and the model's own settings.
 
-The only file that imports Orbax.
+The only file that imports Orbax. A checkpoint may also be one packed file, see `ranet_jax.packed`.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from ranet_jax import packed
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
 from ranet_jax.files import make_output_folder
@@ -48,17 +49,20 @@ def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> No
 
 
 def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
-    """The model and its parameters from a checkpoint directory.
+    """The model and its parameters from a checkpoint.
 
     Args:
-        path: a directory written by `save`.
+        path: a directory written by `save`, a file written by `packed.save`, or `default` for the
+            trained network that ships with the package.
         precision: what convolutions compute in, `float32` or `bfloat16`.
 
     Raises:
-        InputError: for a directory that is missing, is no checkpoint, or holds the parameters of a
+        InputError: for a path that is missing, is no checkpoint, or holds the parameters of a
             network other than its settings describe.
     """
-    path = Path(path).absolute()
+    path = packed.find(path).absolute()
+    if path.is_file():
+        return _load_packed(path, precision)
     model = model_from_settings(read_settings(path)["model"], precision)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     target = jax.tree.map(
@@ -77,13 +81,22 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
         raise _damaged(path) from error
 
 
+def _load_packed(path: Path, precision: str) -> tuple[RANet, Params]:
+    settings, params = packed.load(path)
+    model = model_from_settings(settings["model"], precision)
+    _compare(path, _shapes(params), _shapes(abstract_params(model)))
+    return model, jax.tree.map(jnp.asarray, params)
+
+
 def read_settings(path: Path | str) -> dict:
     """The settings kept in a checkpoint: `model` (fields of `RANet`) and `trained`.
 
     Raises:
-        InputError: for a directory that is missing or is no checkpoint of this program.
+        InputError: for a path that is missing or is no checkpoint of this program.
     """
-    path = Path(path).absolute()
+    path = packed.find(path).absolute()
+    if path.is_file():
+        return packed.read_settings(path)
     if not path.is_dir():
         raise InputError(
             f"There is no checkpoint directory {path}; `ranet convert` makes one from published "

@@ -136,6 +136,7 @@ COMMANDS_ELSEWHERE = {
     "report": ("Put results beside the tables of the paper.", "ranet_jax.evaluation.report"),
     "train": ("Train a network as a config says.", "ranet_jax.experiment.command"),
     "benchmark": ("Time the network and the whole pipeline.", "ranet_jax.benchmark_command"),
+    "pack": ("Put a checkpoint into one small file.", "ranet_jax.pack_command"),
     "data": ("Build, look at and time training data.", "data_pipelines.command"),
 }
 
@@ -155,7 +156,7 @@ def new_parser(
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what every command that runs the network asks for."""
-    parser.add_argument("--checkpoint", help="folder or name of a checkpoint")
+    parser.add_argument("--checkpoint", help="folder or packed file of a checkpoint, or `default`")
     parser.add_argument(
         "--combine",
         choices=("softmax", "argmax"),

@@ -128,7 +128,8 @@ def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, P
         path: leaf for path, leaf in _flat_shapes(model).items() if path.startswith("backbone/")
     }
     names = {path: published_name(path).removeprefix("base_model.") for path in flat}
-    params = init_params(model, seed) | _assign(flat, used, names)
+    backbone = _assign(flat, used, names)["backbone"]
+    params = init_params(model, seed, backbone)
     fresh = "The backbone is pre-trained; all other modules are initialised and not trained yet."
     return model, params, [*_skipped_lines(skipped), fresh]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import evaluate, plots, protocols, records, scoring
+from ranet_jax.evaluation import evaluate, inference, plots, protocols, records, scoring
 from ranet_jax.evaluation.protocols import Video
 from ranet_jax.evaluation.scoring import Scores
 
@@ -36,9 +36,15 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--resolution", default="480p", help="folder under JPEGImages (default 480p)"
     )
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument("--checkpoint", help="checkpoint to run")
     source.add_argument("--predictions", type=Path, help="folder of predictions: NAME/00000.png")
+    parser.add_argument(
+        "--baseline",
+        choices=("copy", "matching"),
+        help="instead of the network: `copy` repeats the first mask, `matching` looks up the "
+        "first frame's labels by the features of the --checkpoint's backbone, untrained for it",
+    )
     parser.add_argument(
         "--out", required=True, type=Path, help="folder for tables, plots, predictions"
     )
@@ -75,6 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: see the functions this calls.
     """
+    _check_source(arguments)
     if arguments.out.exists() and not arguments.out.is_dir():
         raise InputError(f"{arguments.out} is a file: give --out a folder.")
     videos = protocols.read_split(
@@ -87,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
     processes = arguments.processes or evaluate.default_processes()
     processes = min(processes, len(videos))
     about = _about(arguments, videos)
-    if arguments.checkpoint:
+    if not arguments.predictions:
         about |= _segment(arguments, videos, processes)
         if about.pop("helper_process"):
             return
@@ -102,6 +109,21 @@ def run(arguments: argparse.Namespace) -> None:
         processes=processes,
     )
     summarise(scores, about, arguments.out)
+
+
+def _check_source(arguments: argparse.Namespace) -> None:
+    """Refuses what cannot be run together, and nothing to run."""
+    if arguments.baseline == "copy" and (arguments.checkpoint or arguments.predictions):
+        raise InputError(
+            "--baseline copy repeats the first masks: leave out --checkpoint and --predictions."
+        )
+    if arguments.baseline == "matching" and not arguments.checkpoint:
+        raise InputError(
+            "--baseline matching needs the features of a backbone: give a --checkpoint, for "
+            "example one that `ranet convert` made from ImageNet weights."
+        )
+    if not (arguments.baseline or arguments.checkpoint or arguments.predictions):
+        raise InputError("There is nothing to evaluate: give --checkpoint or --predictions.")
 
 
 def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, Any]:
@@ -125,20 +147,7 @@ def _segment(
 ) -> dict[str, Any]:
     import jax
 
-    import ranet_jax
-    from ranet_jax import checkpoint as checkpoints
-
-    model, params = ranet_jax.load(arguments.checkpoint, precision=arguments.precision)
-    settings = {
-        **checkpoints.read_settings(arguments.checkpoint),
-        "model": records.describe_model(model),
-        "combine": arguments.combine or model.combine,
-        "precision": arguments.precision,
-    }
-    checkpoint = {
-        "path": str(arguments.checkpoint),
-        "sha256": records.hash_checkpoint(Path(arguments.checkpoint)),
-    }
+    segmenter, settings, checkpoint = _segmenter(arguments)
     share = _share()
     if share.index == 0:
         evaluate.claim(
@@ -146,12 +155,12 @@ def _segment(
             {
                 "dataset": arguments.dataset,
                 "resolution": arguments.resolution,
-                "checkpoint": checkpoint["sha256"],
+                "checkpoint": checkpoint and checkpoint["sha256"],
                 "settings": settings,
             },
         )
     evaluate.segment_split(
-        ranet_jax.Segmenter(model, params, combine=arguments.combine, devices=jax.local_devices()),
+        segmenter,
         videos,
         arguments.dataset,
         arguments.out,
@@ -166,6 +175,38 @@ def _segment(
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "helper_process": share.index > 0,
     }
+
+
+def _segmenter(
+    arguments: argparse.Namespace,
+) -> tuple[inference.VideoSegmenter, dict[str, Any], dict[str, str] | None]:
+    """What to run, its settings, and the checkpoint behind it (None: there is none)."""
+    import jax
+
+    import ranet_jax
+    from ranet_jax import checkpoint as checkpoints
+    from ranet_jax.evaluation import baselines
+
+    if arguments.baseline == "copy":
+        return baselines.CopySegmenter(), {"baseline": "copy"}, None
+    model, params = ranet_jax.load(arguments.checkpoint, precision=arguments.precision)
+    checkpoint = {
+        "path": str(arguments.checkpoint),
+        "sha256": records.hash_checkpoint(Path(arguments.checkpoint)),
+    }
+    settings = {"model": records.describe_model(model), "precision": arguments.precision}
+    if arguments.baseline == "matching":
+        segmenter = baselines.MatchingSegmenter(model, params)
+        return segmenter, {"baseline": "matching", **settings}, checkpoint
+    settings = {
+        **checkpoints.read_settings(arguments.checkpoint),
+        **settings,
+        "combine": arguments.combine or model.combine,
+    }
+    segmenter = ranet_jax.Segmenter(
+        model, params, combine=arguments.combine, devices=jax.local_devices()
+    )
+    return segmenter, settings, checkpoint
 
 
 def _share() -> evaluate.Share:

@@ -34,6 +34,7 @@ class Run:
         iterations: of online learning.
         checkpoint: hash of the checkpoint, None if unknown.
         group: equal for runs that differ in ablations and online learning alone.
+        baseline: copy or matching where no network was run; empty for one.
     """
 
     name: str
@@ -47,11 +48,14 @@ class Run:
     iterations: int
     checkpoint: str | None
     group: str
+    baseline: str = ""
 
     @property
     def label(self) -> str:
         """Name for a row, with what to keep in mind when comparing."""
-        return f"{self.name} ({self.note})" if self.note else self.name
+        notes = [f"{self.baseline} baseline" if self.baseline else "", self.note]
+        text = ", ".join(note for note in notes if note)
+        return f"{self.name} ({text})" if text else self.name
 
 
 def read_run(path: Path) -> Run:
@@ -69,6 +73,7 @@ def read_run(path: Path) -> Run:
     note = _note(found)
     about = [found["dataset"], found["split"], found.get("sequences"), rest]
     about += [settings.get("precision"), settings.get("combine")]
+    baseline = settings.get("baseline") or ""
     return Run(
         name=found.get("name") or path.parent.name,
         dataset=found["dataset"],
@@ -79,8 +84,10 @@ def read_run(path: Path) -> Run:
         ranking=model.get("ranking", "rank"),
         ablations=_ablations(model, settings),
         iterations=(settings.get("online") or {}).get("iterations") or 0,
-        checkpoint=(found.get("checkpoint") or {}).get("sha256"),
+        # The checkpoint behind a baseline has results of its own.
+        checkpoint=None if baseline else (found.get("checkpoint") or {}).get("sha256"),
         group=json.dumps(about, sort_keys=True),
+        baseline=baseline,
     )
 
 
@@ -206,7 +213,8 @@ def _spread(
 
 
 def _offline_2016(run: Run) -> bool:
-    return run.dataset == "davis2016" and run.split != "trainval" and not run.iterations
+    network = not run.iterations and not run.baseline
+    return run.dataset == "davis2016" and run.split != "trainval" and network
 
 
 def _table_4(runs: Sequence[Run]) -> Table:
@@ -242,7 +250,8 @@ def _table_6(runs: Sequence[Run]) -> Table:
         Row("RANet" if i else "RANet, offline", (None if i else "0", seconds, accuracy))
         for i, (seconds, accuracy) in enumerate(published.TABLE_6)
     ]
-    mine = [run for run in _full(runs, "davis2016") if run.split != "trainval"]
+    full = _full(runs, "davis2016")
+    mine = [run for run in full if run.split != "trainval" and not run.baseline]
     groups = [run.group for run in mine]
     for run in sorted(mine, key=lambda run: (groups.index(run.group), run.iterations)):
         seconds = None if run.milliseconds is None else run.milliseconds / 1000

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import command
+from ranet_jax.evaluation import baselines, command
 
 
 @dataclasses.dataclass
@@ -126,6 +126,64 @@ def test_chosen_sequences(network, checkpoint, davis_root, tmp_path):
     results = json.loads((out / "results.json").read_text())
     assert results["sequences"] == ["bear", "swing"] and not results["whole_split"]
     assert sorted(path.name for path in (out / "predictions").iterdir()) == ["bear", "swing"]
+
+
+def test_a_baseline_without_a_checkpoint(davis_root, tmp_path):
+    out = tmp_path / "copy"
+    words = ("--root", davis_root, "--out", out, "--processes", 1, "--sequences", "bear")
+    run("--dataset", "davis2016", *words, "--baseline", "copy")
+    results = json.loads((out / "results.json").read_text())
+    assert results["settings"] == {"baseline": "copy"} and results["checkpoint"] is None
+    given = sorted((davis_root / "Annotations/480p/bear").iterdir())[0]
+    with Image.open(given) as truth, Image.open(out / "predictions/bear/00003.png") as shown:
+        np.testing.assert_array_equal(np.asarray(shown) > 0, np.asarray(truth) > 0)
+    assert 0 < results["global"]["J-Mean"] < 1
+
+
+def test_matching_baseline_uses_the_checkpoint(
+    network, checkpoint, davis_root, tmp_path, fake_baseline
+):
+    made = fake_baseline("MatchingSegmenter")
+    out = tmp_path / "matching"
+    words = ("--root", davis_root, "--out", out, "--processes", 1, "--sequences", "bear")
+    words = ("--dataset", "davis2016", *words, "--checkpoint", checkpoint)
+    run(*words, "--baseline", "matching")
+    results = json.loads((out / "results.json").read_text())
+    assert results["settings"]["baseline"] == "matching" and len(made) == 1 and not network
+    assert len(results["checkpoint"]["sha256"]) == 64
+    with pytest.raises(InputError, match="another settings"):
+        run(*words)
+
+
+@pytest.fixture
+def fake_baseline(monkeypatch, fake_segmenter):
+    """Puts a fake in place of a baseline; gives the list of those that were made."""
+
+    def replace(name):
+        made = []
+
+        def segmenter(model, params):
+            made.append(fake_segmenter())
+            return made[-1]
+
+        monkeypatch.setattr(baselines, name, segmenter)
+        return made
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ((), "nothing to evaluate"),
+        (("--baseline", "matching"), "matching needs the features of a backbone"),
+        (("--baseline", "matching", "--predictions", "p"), "needs the features of a backbone"),
+        (("--baseline", "copy", "--checkpoint", "c"), "copy repeats the first masks"),
+    ],
+)
+def test_sources_that_do_not_fit(words, message):
+    with pytest.raises(InputError, match=message):
+        run("--dataset", "davis2016", "--root", "DAVIS", "--out", "o", *words)
 
 
 def test_test_dev_becomes_an_archive(network, checkpoint, tiny_root, tmp_path, capsys):

@@ -142,6 +142,22 @@ def test_val_and_test_dev_of_a_checkpoint_share_a_row(results):
     assert rows[0].cells == ("no", pytest.approx(60), pytest.approx(60), None, None)
 
 
+def test_baselines_stand_beside_the_networks_and_not_among_ablations(results):
+    checkpoint = {"sha256": "abc"}
+    runs = [
+        results("net", 0.8, checkpoint=checkpoint, speed=speed(50)),
+        results("look", 0.7, settings={"baseline": "matching"}, checkpoint=checkpoint),
+        results("none", 0.6, model={"ranking": "none"}),
+        results("look17", 0.5, "davis2017", settings={"baseline": "copy"}, checkpoint=checkpoint),
+        results("net17", 0.6, "davis2017", checkpoint=checkpoint),
+    ]
+    tables = report.tables(runs)
+    assert [row.label for row in ours(tables[0])] == ["net", "look (matching baseline)"]
+    assert [row.label for row in ours(tables[2])] == ["look17 (copy baseline)", "net17"]
+    assert [row.cells for row in ours(tables[3])] == [pytest.approx((80, 60, None))]
+    assert [row.label for row in ours(tables[5])] == ["net"]
+
+
 def test_the_report_and_its_pictures(results, tmp_path):
     runs = [
         results("my_run*", 0.8, speed=speed(50)),

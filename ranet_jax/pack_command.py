@@ -1,0 +1,65 @@
+"""`ranet pack`: a checkpoint as one small file."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ranet_jax import packed
+
+_EXAMPLE = "example:\n  ranet pack runs/video ranet.npz"
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds `pack` to the subcommands of `ranet`."""
+    parser = subparsers.add_parser(
+        "pack",
+        help="put a checkpoint into one small file",
+        description="Puts a checkpoint into one file of 8-bit integers, which every command reads "
+        "in its place; kernels get fewer bits, the largest first, until the file is small enough.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", help="folder of a checkpoint")
+    parser.add_argument("out", type=Path, help="file to write, .npz")
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=packed.LIMIT / 1e6,
+        metavar="MB",
+        help="largest size in millions of bytes (default: %(default)g)",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Packs, then prints the size and the error of every layer that was rounded.
+
+    Raises:
+        InputError: see `checkpoint.load` and `packed.save`.
+    """
+    from ranet_jax import checkpoint
+    from ranet_jax.evaluation.records import print_table
+
+    _, params = checkpoint.load(arguments.checkpoint)
+    settings = checkpoint.read_settings(arguments.checkpoint)
+    layers = packed.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
+    rounded = [layer for layer in layers if layer.levels]
+    columns = ("Layer", "Bits", "kB", "Largest error", "Mean error")
+    rows = [
+        (
+            layer.name,
+            (layer.levels + 1).bit_length(),
+            round(layer.size / 1000),
+            f"{layer.largest_error:.2%}",
+            f"{layer.mean_error:.2%}",
+        )
+        for layer in rounded
+    ]
+    print(print_table(columns, rows))
+    megabytes = arguments.out.stat().st_size / 1e6
+    print(
+        f"\n{arguments.out}: {megabytes:.1f} MB, {len(rounded)} layers rounded and "
+        f"{len(layers) - len(rounded)} kept as they are. The largest error is relative to the "
+        "largest value of its output channel, the mean (root mean square) to the layer's."
+    )

@@ -1,0 +1,217 @@
+"""One file in place of a checkpoint directory: how much is lost, its size, what it refuses."""
+
+import json
+import zipfile
+
+import hypothesis.strategies as st
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.extra import numpy as arrays
+
+import ranet_jax
+from ranet_jax import checkpoint, cli, packed
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation.records import hash_checkpoint
+
+kernels = arrays.arrays(
+    np.float32,
+    arrays.array_shapes(min_dims=4, max_dims=4, max_side=4),
+    elements=st.floats(-1e4, 1e4, width=32),
+)
+
+
+@given(kernel=kernels, levels=st.sampled_from([127, 63, 31, 15]))
+@settings(deadline=None)
+def test_rounding_is_at_most_half_a_step_of_the_channel(kernel, levels):
+    quantised = packed.quantise(kernel, levels)
+    assert quantised.values.dtype == np.int8 and np.abs(quantised.values).max() <= levels
+    step = np.abs(kernel).max(axis=(0, 1, 2)) / levels
+    # The last term is for values close to the smallest that float32 holds.
+    assert (np.abs(packed.restore(quantised) - kernel) <= 0.501 * step + 1e-42 * levels).all()
+
+
+@given(kernel=kernels)
+@settings(deadline=None, max_examples=30)
+def test_rounded_values_are_kept_by_rounding_again(kernel):
+    once = packed.restore(packed.quantise(kernel))
+    np.testing.assert_allclose(packed.restore(packed.quantise(once)), once, rtol=1e-5, atol=1e-40)
+
+
+def test_a_channel_of_zeros_stays_zero():
+    kernel = np.zeros((3, 3, 2, 2), np.float32)
+    kernel[..., 1] = 5
+    np.testing.assert_array_equal(packed.restore(packed.quantise(kernel)), kernel)
+
+
+SETTINGS = {"trained": True, "stage": "video", "online": {"iterations": 0}}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, small):
+    """A small network's file, the network, its parameters and what `save` told of them."""
+    path = tmp_path_factory.mktemp("packed") / "small.npz"
+    model, params = small(objects="multi", ranking="max")
+    described = {"model": checkpoint.settings_of(model), **SETTINGS}
+    return path, model, params, packed.save(path, described, params)
+
+
+def test_a_file_is_read_in_place_of_a_directory(saved):
+    path, model, params, layers = saved
+    loaded, values = ranet_jax.load(path)
+    assert loaded == model
+    assert checkpoint.read_settings(path)["stage"] == "video"
+    assert jax.tree.structure(values) == jax.tree.structure(params)
+    flat = {"/".join(k.key for k in keys): v for keys, v in jax.tree.leaves_with_path(values)}
+    for keys, before in jax.tree.leaves_with_path(params):
+        after, name = flat["/".join(k.key for k in keys)], "/".join(k.key for k in keys)
+        layer = next(layer for layer in layers if layer.name == name)
+        error = np.abs(np.asarray(after) - np.asarray(before)).max()
+        assert isinstance(after, jax.Array) and after.dtype == np.float32
+        if layer.levels == 0:
+            assert error == 0
+        else:
+            assert 0 < error <= layer.largest_error * np.abs(before).max() * 1.0001
+            assert layer.mean_error < 0.02
+    assert {layer.levels for layer in layers} == {0, 127}
+
+
+def test_precision_is_chosen_at_loading(saved):
+    assert ranet_jax.load(saved[0], precision="bfloat16")[0].dtype == jax.numpy.bfloat16
+    with pytest.raises(InputError, match="float32 or bfloat16"):
+        ranet_jax.load(saved[0], precision="float16")
+
+
+def test_numpy_reads_the_file_without_unpickling(saved):
+    with np.load(saved[0], allow_pickle=False) as members:
+        assert members["backbone/stage4_block1/conv2/kernel.values"].dtype == np.int8
+        assert members["backbone/norm1/scale"].dtype == np.float32
+
+
+def test_equal_parameters_give_equal_bytes(saved, tmp_path):
+    path, model, params, _ = saved
+    again = tmp_path / "again.npz"
+    packed.save(again, {**SETTINGS, "model": checkpoint.settings_of(model)}, params)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_the_largest_kernels_give_up_bits_until_the_file_fits(saved, tmp_path):
+    path, model, params, _ = saved
+    limit = int(0.95 * path.stat().st_size)
+    described = {"model": checkpoint.settings_of(model), **SETTINGS}
+    layers = packed.save(tmp_path / "less.npz", described, params, limit=limit)
+    assert (tmp_path / "less.npz").stat().st_size <= limit
+    rounded = {layer.name: layer.levels for layer in layers if layer.levels}
+    assert set(rounded.values()) <= {127, 63, 31, 15} and min(rounded.values()) < 127
+    ranet_jax.load(tmp_path / "less.npz")
+    with pytest.raises(InputError, match=r"too large for a file of 0\.01 MB"):
+        packed.save(tmp_path / "least.npz", described, params, limit=10_000)
+    assert not (tmp_path / "least.npz").exists()
+
+
+def test_what_cannot_be_packed(saved, tmp_path):
+    path, model, params, _ = saved
+    described = {"model": checkpoint.settings_of(model), **SETTINGS}
+    with pytest.raises(InputError, match="exists already"):
+        packed.save(path, described, params)
+    with pytest.raises(InputError, match="end in .npz"):
+        packed.save(tmp_path / "small.bin", described, params)
+    broken = {**params, "extra": {"bias": np.array([1, np.nan], np.float32)}}
+    with pytest.raises(InputError, match="extra/bias has values that are not finite"):
+        packed.save(tmp_path / "nan.npz", described, broken)
+    assert not list(tmp_path.iterdir())
+
+
+def rewritten(source, target, change):
+    """A copy of an archive with the members that `change` gives for its own."""
+    with zipfile.ZipFile(source) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(target, "w") as file:
+        for name, content in change(members).items():
+            file.writestr(name, content)
+    return target
+
+
+def test_every_damaged_byte_is_noticed(saved, tmp_path):
+    content = saved[0].read_bytes()
+    damaged = tmp_path / "damaged.npz"
+    with zipfile.ZipFile(saved[0]) as file:
+        info = file.getinfo("backbone/stage4_block1/conv2/kernel.values.npy")
+    for place in np.linspace(info.header_offset + 200, info.header_offset + 2000, 7).astype(int):
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 64]) + content[place + 1 :])
+        with pytest.raises(InputError, match="damaged; pack or copy it again"):
+            ranet_jax.load(damaged)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.999])
+def test_files_that_are_cut_off(saved, tmp_path, share):
+    content = saved[0].read_bytes()
+    (tmp_path / "cut.npz").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match="not a packed checkpoint, or its end is missing"):
+        ranet_jax.load(tmp_path / "cut.npz")
+
+
+def test_arrays_of_another_kind(tmp_path):
+    np.savez(tmp_path / "resnet.npz", **{"conv1.weight": np.ones(2)})
+    with pytest.raises(InputError, match="ranet convert"):
+        ranet_jax.load(tmp_path / "resnet.npz")
+
+
+def test_members_that_do_not_belong_together(saved, tmp_path):
+    def without(ending):
+        return lambda members: {n: c for n, c in members.items() if not n.endswith(ending)}
+
+    path = rewritten(
+        saved[0], tmp_path / "a.npz", without("backbone/stage4_block1/conv2/kernel.scales.npy")
+    )
+    with pytest.raises(InputError, match="damaged"):
+        ranet_jax.load(path)
+    path = rewritten(saved[0], tmp_path / "b.npz", without("merge/block1/conv/bias.npy"))
+    with pytest.raises(InputError, match="another configuration.*merge/block1/conv/bias"):
+        ranet_jax.load(path)
+
+
+def test_settings_are_checked(saved, tmp_path):
+    def with_settings(value):
+        return lambda members: {**members, "settings.json": value.encode()}
+
+    newer = json.dumps({"model": {"memory_frames": 3}, "trained": True})
+    path = rewritten(saved[0], tmp_path / "newer.npz", with_settings(newer))
+    with pytest.raises(InputError, match="memory_frames.*install the version"):
+        ranet_jax.load(path)
+    path = rewritten(saved[0], tmp_path / "no.npz", with_settings("{}"))
+    with pytest.raises(InputError, match="damaged"):
+        checkpoint.read_settings(path)
+
+
+def test_default_names_what_ships(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(packed, "__file__", str(tmp_path / "packed.py"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no trained model in this version yet"):
+        ranet_jax.load("default")
+    (tmp_path / "weights").mkdir()
+    shipped = tmp_path / "weights" / "default.npz"
+    shipped.write_bytes(saved[0].read_bytes())
+    assert ranet_jax.load("default")[0] == saved[1]
+    assert checkpoint.read_settings("default")["stage"] == "video"
+    assert hash_checkpoint(packed.find("default")) == hash_checkpoint("default")
+
+
+def test_hash_changes_with_the_content(saved, tmp_path):
+    other = tmp_path / saved[0].name
+    other.write_bytes(saved[0].read_bytes() + b"\0")
+    assert hash_checkpoint(other) != hash_checkpoint(saved[0])
+
+
+def test_command(saved, tmp_path, capsys):
+    _, model, params, _ = saved
+    checkpoint.save(tmp_path / "checkpoint", model, params, trained=True)
+    out = tmp_path / "out.npz"
+    assert cli.main(["pack", str(tmp_path / "checkpoint"), str(out), "--limit", "0.5"]) == 0
+    printed = capsys.readouterr().out
+    assert "backbone/stage4_block1/conv2/kernel" in printed and " MB, " in printed
+    assert out.stat().st_size <= 500_000
+    assert checkpoint.read_settings(out)["trained"] is True
+    assert cli.main(["pack", str(tmp_path / "nowhere"), str(tmp_path / "x.npz")]) == 2
+    assert "no checkpoint directory" in capsys.readouterr().err
