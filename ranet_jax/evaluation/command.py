@@ -10,6 +10,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import evaluate, plots, protocols, records, scoring
 from ranet_jax.evaluation.protocols import Video
 from ranet_jax.evaluation.scoring import Scores
+from ranet_jax.online_arguments import add_online_arguments, make_segmenter, online_settings
 
 EXAMPLE = (
     "example: ranet evaluate --dataset davis2016 --root DAVIS --split val "
@@ -50,6 +51,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="how objects share out a frame (default: the checkpoint's own setting)",
     )
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    add_online_arguments(parser)
     parser.add_argument("--processes", type=_positive, help="for scoring (default: one a core)")
     parser.add_argument("--name", help="of the run in tables and plots (default: name of --out)")
     parser.set_defaults(run=run)
@@ -77,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if arguments.out.exists() and not arguments.out.is_dir():
         raise InputError(f"{arguments.out} is a file: give --out a folder.")
+    _check_online(arguments)
     videos = protocols.read_split(
         arguments.root,
         arguments.dataset,
@@ -102,6 +105,17 @@ def run(arguments: argparse.Namespace) -> None:
         processes=processes,
     )
     summarise(scores, about, arguments.out)
+
+
+def _check_online(arguments: argparse.Namespace) -> None:
+    if not arguments.online:
+        return
+    if arguments.predictions:
+        raise InputError("--online adapts a network; with --predictions there is none.")
+    if arguments.batch > 1:
+        raise InputError(
+            "--online adapts the network to one video at a time: leave --batch away, or at 1."
+        )
 
 
 def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, Any]:
@@ -134,6 +148,7 @@ def _segment(
         "model": records.describe_model(model),
         "combine": arguments.combine or model.combine,
         "precision": arguments.precision,
+        **online_settings(arguments),
     }
     checkpoint = {
         "path": str(arguments.checkpoint),
@@ -151,7 +166,9 @@ def _segment(
             },
         )
     evaluate.segment_split(
-        ranet_jax.Segmenter(model, params, combine=arguments.combine, devices=jax.local_devices()),
+        make_segmenter(
+            arguments, model, params, combine=arguments.combine, devices=jax.local_devices()
+        ),
         videos,
         arguments.dataset,
         arguments.out,
@@ -185,13 +202,27 @@ def describe_speed(timing: records.Timing, batch: int) -> dict[str, Any] | None:
     """Speed for `results.json`, with what was timed; None if nothing was."""
     if not timing.frames or not timing.seconds:
         return None
+    seconds = timing.seconds / timing.frames
+    timed = (
+        "Segmenter.step, from decoded frames to label maps on the host, per process; the first "
+        "step of each group of videos, which may compile, is left out"
+    )
+    online = {}
+    if timing.online_seconds:
+        seconds += timing.online_seconds / timing.segmented
+        online = {
+            "online_seconds": timing.online_seconds,
+            "online_milliseconds_per_frame": 1000 * timing.online_seconds / timing.segmented,
+        }
+        timed += "; and online learning without its compilation, shared out over all frames but "
+        timed += "the first"
     return {
-        "milliseconds_per_frame": 1000 * timing.seconds / timing.frames,
-        "frames_per_second": timing.frames / timing.seconds,
+        "milliseconds_per_frame": 1000 * seconds,
+        "frames_per_second": 1 / seconds,
         "timed_frames": timing.frames,
         "batch": batch,
-        "timed": "Segmenter.step, from decoded frames to label maps on the host, per process; the "
-        "first step of each group of videos, which may compile, is left out",
+        **online,
+        "timed": timed,
     }
 
 
@@ -246,6 +277,9 @@ def summarise(scores: Mapping[str, Scores], about: Mapping[str, Any], out: Path)
     print()
     print(records.print_table(tuple(overall), [tuple(overall.values())]))
     if speed:
-        print(f"\n{speed['milliseconds_per_frame']:.1f} ms a frame, {speed['batch']} in flight")
+        share = speed.get("online_milliseconds_per_frame")
+        online = f", {share:.1f} of them for online learning" if share else ""
+        each = f"{speed['milliseconds_per_frame']:.1f} ms a frame{online}"
+        print(f"\n{each}, {speed['batch']} in flight")
     if unscored:
         print(f"\nToo short to be scored (three frames are needed): {', '.join(unscored)}")

@@ -38,10 +38,14 @@ class Timing:
     Attributes:
         seconds: of wall time; a step on several videos at once counts for each in equal parts.
         frames: how many frames were timed.
+        online_seconds: what adapting the network to the video took, compilation left out.
+        segmented: frames of the video, without the given first one.
     """
 
     seconds: float
     frames: int
+    online_seconds: float = 0.0
+    segmented: int = 0
 
 
 def write_text(path: Path, text: str) -> None:
