@@ -216,6 +216,7 @@ class OnlineSegmenter(Segmenter):
                 f"Online learning adapts to one video at a time and was given {len(frames)}; "
                 "start them one after the other."
             )
+        self._params = self._offline  # those of the video before are not needed any more
         started = time.perf_counter()
 
         def on_progress(done: int, loss: float) -> None:
