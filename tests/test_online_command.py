@@ -1,5 +1,6 @@
 """`ranet segment --online` and `ranet evaluate --online` with a real, small network."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -70,7 +71,9 @@ def test_evaluate_adapts_to_every_video_and_resumes(work, tmp_path, capsys):
     online = sum(t["online_seconds"] for t in times) / 6
     assert speed["milliseconds_per_frame"] == pytest.approx(1000 * (steps + online))
     assert speed["online_milliseconds_per_frame"] == pytest.approx(1000 * online)
-    table = report.tables([report.read_run(out)])[5]
+    # Table 6 is about the whole network, which this one is not for want of correlation.
+    run = dataclasses.replace(report.read_run(out), ablations=())
+    table = report.tables([run])[5]
     assert [row.cells[0] for row in table.rows if row.ours] == ["2"]
 
     # The second video again, alone, as after an interruption.
