@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool
 from PIL import Image
 
 from ranet_jax.array_typing import Frame, HostMask, ObjectMasks, Params
-from ranet_jax.checkpoint import PRECISIONS
+from ranet_jax.checkpoint import PRECISIONS, settings_of
 from ranet_jax.demo_clip import render_clip
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import records
@@ -136,7 +136,7 @@ def run_benchmark(
         if out.is_dir():
             raise InputError(f"{out} is a folder; give the name of a JSON file.")
         make_output_folder(out.parent)
-    report = describe_machine() | {"model": records.describe_model(model)}
+    report = describe_machine() | {"model": settings_of(model)}
     report |= {
         "timed": [NETWORK_TIMED] + [PIPELINE_TIMED] * pipeline,
         "network": [],

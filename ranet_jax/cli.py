@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ranet_jax.errors import InputError
+from ranet_jax.online_arguments import add_online_arguments, make_segmenter
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -76,6 +77,7 @@ def add_segment_parser(subparsers: argparse._SubParsersAction) -> None:
         help="also write each object's probability maps, probabilities/<id>/<frame>.png",
     )
     add_network_arguments(parser)
+    add_online_arguments(parser)
     parser.set_defaults(run=_segment)
 
 
@@ -179,15 +181,15 @@ def _segment(args: argparse.Namespace) -> None:
     from ranet_jax import checkpoint
     from ranet_jax.files import make_output_folder
     from ranet_jax.masks import read_mask
-    from ranet_jax.segmenter import Segmenter
     from ranet_jax.video import open_video, segment_video
 
     # Bad paths are found before the weights are loaded, which takes far longer.
     video, mask = open_video(args.input), read_mask(args.mask, first=True)
     make_output_folder(args.out)
     model, params = checkpoint.load(args.checkpoint, precision=args.precision)
+    segmenter = make_segmenter(args, model, params, combine=args.combine)
     summary = segment_video(
-        Segmenter(model, params, combine=args.combine),
+        segmenter,
         video,
         mask,
         args.out,
@@ -196,6 +198,8 @@ def _segment(args: argparse.Namespace) -> None:
     )
     rate = summary.frames_per_second
     speed = f", {rate:.2f} frames per second after the first step" if rate else ""
+    if args.online:
+        print(f"{args.online} iterations of online learning in {segmenter.online_seconds:.1f} s")
     print(f"{summary.frames} frames in {summary.seconds:.1f} s{speed}: {args.out}")
 
 

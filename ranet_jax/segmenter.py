@@ -26,8 +26,16 @@ from ranet_jax.fitting import (
 )
 from ranet_jax.models.combination import Combine
 from ranet_jax.models.ranet import RANet
+from ranet_jax.slots import (
+    bucket,
+    check_count,
+    check_frame,
+    check_mask,
+    describe_size,
+    object_ids,
+    slot_labels,
+)
 
-BUCKETS = (1, 2, 4, 8, 16)  # numbers of slots, and of tracks, that are compiled for
 NETWORK_SIZE = (480, 864)
 
 
@@ -100,10 +108,10 @@ class Segmenter:
                 "both."
             )
         for one_frame, one_mask in zip(frames, masks, strict=True):
-            _check_frame(one_frame)
-            _check_mask(one_mask, one_frame)
-        ids = [_ids(m) for m in masks]
-        most = _bucket(max(map(len, ids)))
+            check_frame(one_frame)
+            check_mask(one_mask, one_frame)
+        ids = [object_ids(m) for m in masks]
+        most = bucket(max(map(len, ids)))
         count, self._slots = (most, 1) if self._model.objects == "single" else (1, most)
         self._fits = [fit(f.shape[:2], self._size) for f in frames]
         self._share_devices(len(frames))
@@ -163,18 +171,18 @@ class Segmenter:
         """
         self._require_init()
         self._check_frames([frame if v == video else None for v in range(len(self._fits))])
-        _check_mask(mask, frame)
-        added, present = _ids(mask), self._ids[video]
+        check_mask(mask, frame)
+        added, present = object_ids(mask), self._ids[video]
         if taken := sorted(set(added) & set(present.values())):
             raise InputError(
                 f"Object id {taken[0]} is followed already; give the new object another id."
             )
-        _check_count(len(added) + len(present))
+        check_count(len(added) + len(present))
         valid = np.asarray(self._state.valid[video])
         first = int(np.flatnonzero(valid.any(axis=1))[-1]) + 1
         needed = -(-len(added) // self._slots)
         if first + needed > valid.shape[0]:
-            self._state = tracks.with_tracks(self._state, _bucket(first + needed))
+            self._state = tracks.with_tracks(self._state, bucket(first + needed))
         new = self._start([frame], [mask], [added], [self._fits[video]], needed)
         self._state = tracks.join(self._state, new, video, first)
         self._ids[video] = present | dict(enumerate(added, first * self._slots + 1))
@@ -208,7 +216,7 @@ class Segmenter:
     def _start(self, frames, masks, ids, fits: list[Fit], count: int) -> tracks.VideoState:
         """Encodes first frames: `count` tracks in each video, slots filled with `ids` in order."""
         labels = [
-            fit_labels(_slot_labels(m, i), f) for m, i, f in zip(masks, ids, fits, strict=True)
+            fit_labels(slot_labels(m, i), f) for m, i, f in zip(masks, ids, fits, strict=True)
         ]
         fitted = [fit_frame(image, f) for image, f in zip(frames, fits, strict=True)]
         used = np.array([[slot < len(i) for slot in range(count * self._slots)] for i in ids])
@@ -231,11 +239,11 @@ class Segmenter:
         for one, geometry in zip(frames, self._fits, strict=True):
             if one is None:
                 continue
-            _check_frame(one)
+            check_frame(one)
             if one.shape[:2] != geometry.original:
                 raise InputError(
-                    f"The frame is {_size(one)} and the first one was "
-                    f"{_size_of(geometry.original)}; all frames of a video need the same size."
+                    f"The frame is {describe_size(one.shape)} and the first one was "
+                    f"{describe_size(geometry.original)}; all frames of a video need the same size."
                 )
 
     def _result(self, video: int, labels: np.ndarray) -> HostMask:
@@ -249,61 +257,3 @@ class Segmenter:
         table = np.zeros(256, np.int32)
         table[list(ids)] = list(ids.values())
         return table[labels]
-
-
-def _bucket(count: int) -> int:
-    return next(size for size in BUCKETS if size >= count)
-
-
-def _ids(mask: HostMask) -> list[int]:
-    """The ids in a mask, ascending, 0 left out."""
-    found = [int(i) for i in np.unique(mask) if i != 0]
-    if not found:
-        raise InputError("The mask is empty: it marks no object, so there is nothing to follow.")
-    _check_count(len(found))
-    return found
-
-
-def _slot_labels(mask: HostMask, ids: Sequence[int]) -> np.ndarray:
-    """Ids replaced by their place among `ids`, counted from 1."""
-    return np.where(mask != 0, np.searchsorted(ids, mask) + 1, 0).astype(np.uint8)
-
-
-def _check_count(objects: int) -> None:
-    if objects > BUCKETS[-1]:
-        raise InputError(
-            f"There are {objects} objects; at most {BUCKETS[-1]} can be followed in one video."
-        )
-
-
-def _check_frame(frame: HostFrame) -> None:
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
-        kind = getattr(frame, "dtype", type(frame).__name__)
-        raise InputError(f"A frame must be an RGB array of type uint8, not {kind}.")
-    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-        raise InputError(
-            f"A frame must have the shape [height, width, 3], not {list(frame.shape)}."
-        )
-
-
-def _check_mask(mask: HostMask, frame: HostFrame) -> None:
-    if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "iub":
-        kind = getattr(mask, "dtype", type(mask).__name__)
-        raise InputError(f"A mask must be an array of integer object ids, not {kind}.")
-    if mask.ndim != 2:
-        raise InputError(f"A mask must have the shape [height, width], not {list(mask.shape)}.")
-    if mask.shape != frame.shape[:2]:
-        raise InputError(
-            f"The mask is {_size(mask)} and the frame is {_size(frame)}; a mask of the frame's "
-            f"size is needed."
-        )
-    if mask.size and mask.min() < 0:
-        raise InputError("The mask has negative ids; ids count from 1, and 0 is the background.")
-
-
-def _size(array: np.ndarray) -> str:
-    return _size_of(array.shape[:2])
-
-
-def _size_of(shape: tuple[int, int]) -> str:
-    return f"{shape[1]}x{shape[0]}"

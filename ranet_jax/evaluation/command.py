@@ -10,6 +10,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import evaluate, inference, plots, protocols, records, scoring
 from ranet_jax.evaluation.protocols import Video
 from ranet_jax.evaluation.scoring import Scores
+from ranet_jax.online_arguments import add_online_arguments, make_segmenter, online_settings
 
 EXAMPLE = (
     "example: ranet evaluate --dataset davis2016 --root DAVIS --split val "
@@ -56,6 +57,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="how objects share out a frame (default: the checkpoint's own setting)",
     )
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    add_online_arguments(parser)
     parser.add_argument("--processes", type=_positive, help="for scoring (default: one a core)")
     parser.add_argument("--name", help="of the run in tables and plots (default: name of --out)")
     parser.set_defaults(run=run)
@@ -84,6 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
     _check_source(arguments)
     if arguments.out.exists() and not arguments.out.is_dir():
         raise InputError(f"{arguments.out} is a file: give --out a folder.")
+    _check_online(arguments)
     videos = protocols.read_split(
         arguments.root,
         arguments.dataset,
@@ -124,6 +127,17 @@ def _check_source(arguments: argparse.Namespace) -> None:
         )
     if not (arguments.baseline or arguments.checkpoint or arguments.predictions):
         raise InputError("There is nothing to evaluate: give --checkpoint or --predictions.")
+
+
+def _check_online(arguments: argparse.Namespace) -> None:
+    if not arguments.online:
+        return
+    if arguments.predictions or arguments.baseline:
+        raise InputError("--online adapts a network: leave out --predictions and --baseline.")
+    if arguments.batch > 1:
+        raise InputError(
+            "--online adapts the network to one video at a time: leave --batch away, or at 1."
+        )
 
 
 def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, Any]:
@@ -194,7 +208,7 @@ def _segmenter(
         "path": str(arguments.checkpoint),
         "sha256": records.hash_checkpoint(Path(arguments.checkpoint)),
     }
-    settings = {"model": records.describe_model(model), "precision": arguments.precision}
+    settings = {"model": checkpoints.settings_of(model), "precision": arguments.precision}
     if arguments.baseline == "matching":
         segmenter = baselines.MatchingSegmenter(model, params)
         return segmenter, {"baseline": "matching", **settings}, checkpoint
@@ -202,9 +216,10 @@ def _segmenter(
         **checkpoints.read_settings(arguments.checkpoint),
         **settings,
         "combine": arguments.combine or model.combine,
+        **online_settings(arguments),
     }
-    segmenter = ranet_jax.Segmenter(
-        model, params, combine=arguments.combine, devices=jax.local_devices()
+    segmenter = make_segmenter(
+        arguments, model, params, combine=arguments.combine, devices=jax.local_devices()
     )
     return segmenter, settings, checkpoint
 
@@ -226,13 +241,27 @@ def describe_speed(timing: records.Timing, batch: int) -> dict[str, Any] | None:
     """Speed for `results.json`, with what was timed; None if nothing was."""
     if not timing.frames or not timing.seconds:
         return None
+    seconds = timing.seconds / timing.frames
+    timed = (
+        "Segmenter.step, from decoded frames to label maps on the host, per process; the first "
+        "step of each group of videos, which may compile, is left out"
+    )
+    online = {}
+    if timing.online_seconds:
+        seconds += timing.online_seconds / timing.segmented
+        online = {
+            "online_seconds": timing.online_seconds,
+            "online_milliseconds_per_frame": 1000 * timing.online_seconds / timing.segmented,
+        }
+        timed += "; and online learning without its compilation, shared out over all frames but "
+        timed += "the first"
     return {
-        "milliseconds_per_frame": 1000 * timing.seconds / timing.frames,
-        "frames_per_second": timing.frames / timing.seconds,
+        "milliseconds_per_frame": 1000 * seconds,
+        "frames_per_second": 1 / seconds,
         "timed_frames": timing.frames,
         "batch": batch,
-        "timed": "Segmenter.step, from decoded frames to label maps on the host, per process; the "
-        "first step of each group of videos, which may compile, is left out",
+        **online,
+        "timed": timed,
     }
 
 
@@ -287,6 +316,9 @@ def summarise(scores: Mapping[str, Scores], about: Mapping[str, Any], out: Path)
     print()
     print(records.print_table(tuple(overall), [tuple(overall.values())]))
     if speed:
-        print(f"\n{speed['milliseconds_per_frame']:.1f} ms a frame, {speed['batch']} in flight")
+        share = speed.get("online_milliseconds_per_frame")
+        online = f", {share:.1f} of them for online learning" if share else ""
+        each = f"{speed['milliseconds_per_frame']:.1f} ms a frame{online}"
+        print(f"\n{each}, {speed['batch']} in flight")
     if unscored:
         print(f"\nToo short to be scored (three frames are needed): {', '.join(unscored)}")

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,8 @@ def segment_split(
                 segmenter, group, dataset, folder.predictions, on_frame=bar.update
             ):
                 records.write_json(folder.timing(video), asdict(timing))
+                if timing.online_seconds:
+                    bar.write(f"{video.name}: {timing.online_seconds:.1f} s of online learning")
                 waiting.append(_submit(pool, folder, video, dataset))
         for future in waiting:
             if future:
@@ -217,7 +219,7 @@ def read_timing(videos: Sequence[Video], out: Path) -> records.Timing:
     """Time and frames of all videos together."""
     found = [records.read_json(_Folder(out).timing(video)) or {} for video in videos]
     return records.Timing(
-        sum(t.get("seconds", 0.0) for t in found), sum(t.get("frames", 0) for t in found)
+        **{field.name: sum(t.get(field.name, 0) for t in found) for field in fields(records.Timing)}
     )
 
 

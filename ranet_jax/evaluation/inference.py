@@ -25,7 +25,11 @@ _MOST_WRITES_BEHIND = 8
 
 
 class VideoSegmenter(Protocol):
-    """What inference needs of `ranet_jax.Segmenter`, on several videos at once."""
+    """What inference needs of `ranet_jax.Segmenter`, on several videos at once.
+
+    Where `init` adapts the network to a video, the attribute `online_seconds` tells how long the
+    latest adaptation took.
+    """
 
     def init(self, frame: Frames, mask: LabelMaps) -> None:
         """Starts the videos from their first frames and label maps."""
@@ -40,6 +44,7 @@ class _Running:
     folder: Path
     seconds: float = 0.0
     timed: int = 0
+    online_seconds: float = 0.0
     writes: deque[Future] = field(default_factory=deque)
 
 
@@ -106,6 +111,8 @@ def segment_group(
                     "follow."
                 )
         segmenter.init([future.result() for future in _read(pool, running, 0)], masks)
+        for state in running:
+            state.online_seconds = getattr(segmenter, "online_seconds", 0.0) / len(videos)
         _write(pool, running, masks, 0)
         upcoming = _read(pool, running, 1)
         on_frame(len(videos))
@@ -188,4 +195,7 @@ def _finish(
             shutil.rmtree(final, ignore_errors=True)
             os.replace(state.folder, final)
             running[slot] = None
-            yield state.video, Timing(state.seconds, state.timed)
+            yield (
+                state.video,
+                Timing(state.seconds, state.timed, state.online_seconds, time_step - 1),
+            )

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,14 @@ class Timing:
     Attributes:
         seconds: of wall time; a step on several videos at once counts for each in equal parts.
         frames: how many frames were timed.
+        online_seconds: what adapting the network to the video took, compilation left out.
+        segmented: frames of the video, without the given first one.
     """
 
     seconds: float
     frames: int
+    online_seconds: float = 0.0
+    segmented: int = 0
 
 
 def write_text(path: Path, text: str) -> None:
@@ -100,24 +104,6 @@ def hash_checkpoint(path: Path) -> str:
         with file.open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()
-
-
-def describe_model(model: Any) -> dict[str, Any]:
-    """The settings of a network: the plain values among its dataclass fields."""
-    if not is_dataclass(model):
-        return {}
-    settings = {}
-    for field in fields(model):
-        value = getattr(model, field.name, None)
-        if field.name in ("parent", "name"):
-            continue
-        if is_dataclass(value):
-            settings[field.name] = describe_model(value)
-        elif isinstance(value, str | bool | int | float | None):
-            settings[field.name] = value
-        elif isinstance(value, list | tuple):
-            settings[field.name] = [v for v in value if isinstance(v, str | bool | int | float)]
-    return settings
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,88 @@
+"""What commands that segment ask about online learning. Light: `--help` imports no JAX."""
+
+import argparse
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ranet_jax.array_typing import Params
+    from ranet_jax.models.ranet import RANet
+    from ranet_jax.segmenter import Segmenter
+
+
+def add_online_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--online`, `--online-rate` and `--online-batch`."""
+    parser.add_argument(
+        "--online",
+        type=_whole_number(0),
+        default=0,
+        metavar="N",
+        help="fine-tune on each video's first frame for N iterations (default: not at all)",
+    )
+    parser.add_argument(
+        "--online-rate",
+        type=_rate,
+        default=1e-6,
+        metavar="RATE",
+        help="learning rate of --online (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--online-batch",
+        type=_whole_number(1),
+        default=1,
+        metavar="VIEWS",
+        help="random views of the first frame in an iteration of --online (default: %(default)s)",
+    )
+
+
+def online_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Online learning as results record it: nothing where there is none."""
+    if not arguments.online:
+        return {}
+    return {
+        "online": {
+            "iterations": arguments.online,
+            "learning_rate": arguments.online_rate,
+            "batch_size": arguments.online_batch,
+        }
+    }
+
+
+def make_segmenter(
+    arguments: argparse.Namespace, model: "RANet", params: "Params", **settings: Any
+) -> "Segmenter":
+    """The segmenter that the arguments ask for.
+
+    Args:
+        arguments: parsed, with those of `add_online_arguments` among them.
+        model: the network.
+        params: its parameters.
+        **settings: of `Segmenter`.
+    """
+    if not arguments.online:
+        import ranet_jax
+
+        return ranet_jax.Segmenter(model, params, **settings)
+    from ranet_jax.online import OnlineSegmenter
+
+    online = online_settings(arguments)["online"]
+    return OnlineSegmenter(model, params, **online, **settings)
+
+
+def _whole_number(least: int):
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+        return int(text)
+
+    return read
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return rate
