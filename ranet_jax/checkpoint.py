@@ -1,6 +1,7 @@
 """Checkpoints: an Orbax directory that holds the parameters and the model's own settings.
 
-The only file that imports Orbax.
+With `run_checkpoints.py`, which keeps the state of a run beside them, the only file that imports
+Orbax.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from ranet_jax import run_checkpoints
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
 from ranet_jax.files import make_output_folder
@@ -51,14 +53,16 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
     """The model and its parameters from a checkpoint directory.
 
     Args:
-        path: a directory written by `save`.
+        path: a directory written by `save` or, as `checkpoints/STEP`, by a training run; of the
+            folder of a run itself the best checkpoint is taken, or the latest where none was
+            evaluated.
         precision: what convolutions compute in, `float32` or `bfloat16`.
 
     Raises:
         InputError: for a directory that is missing, is no checkpoint, or holds the parameters of a
             network other than its settings describe.
     """
-    path = Path(path).absolute()
+    path = _of_run(Path(path).absolute())
     model = model_from_settings(read_settings(path)["model"], precision)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     target = jax.tree.map(
@@ -78,12 +82,16 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
 
 
 def read_settings(path: Path | str) -> dict:
-    """The settings kept in a checkpoint: `model` (fields of `RANet`) and `trained`.
+    """The settings kept in a checkpoint: `model` (fields of `RANet`), `trained`, and more if known.
+
+    A training run adds its `name`, its `stage` (`static` or `video`), the trained network it
+    started from as `init_from` ("none" where there was none) or the `backbone` alone, the `step`,
+    the `size` of the network's input (height, width) and `online` learning ({"iterations": 0}).
 
     Raises:
         InputError: for a directory that is missing or is no checkpoint of this program.
     """
-    path = Path(path).absolute()
+    path = _of_run(Path(path).absolute())
     if not path.is_dir():
         raise InputError(
             f"There is no checkpoint directory {path}; `ranet convert` makes one from published "
@@ -97,7 +105,7 @@ def read_settings(path: Path | str) -> dict:
         with _checkpointer() as checkpointer:
             items = ocp.args.Composite(settings=ocp.args.JsonRestore())
             settings = checkpointer.restore(path, items).settings
-        return {"model": settings["model"], "trained": settings["trained"]}
+        return {"model": settings["model"], "trained": settings["trained"], **settings}
     except Exception as error:  # storage errors come in every type
         raise _damaged(path) from error
 
@@ -132,8 +140,15 @@ def refuse_existing(path: Path | str) -> None:
         raise InputError(f"{path} exists already; choose another name or remove it first.")
 
 
+def _of_run(path: Path) -> Path:
+    """The best checkpoint of a run where `path` is its folder, or else `path`."""
+    folder = path / run_checkpoints.FOLDER
+    return run_checkpoints.best(folder) if folder.is_dir() else path
+
+
 def _checkpointer() -> ocp.Checkpointer:
-    parts = {"params": ocp.StandardCheckpointHandler(), "settings": ocp.JsonCheckpointHandler()}
+    # Orbax complains of what it finds and has no handler for.
+    parts = run_checkpoints.handlers() | {"metrics": ocp.JsonCheckpointHandler()}
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**parts))
 
 

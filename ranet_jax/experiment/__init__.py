@@ -1,0 +1,1 @@
+"""Training runs: what surrounds the step of `ranet_jax.train`."""
