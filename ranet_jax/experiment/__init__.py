@@ -1,1 +1,0 @@
-"""Training runs: what surrounds the step of `ranet_jax.train`."""

@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import inference, scoring
-from ranet_jax.evaluation.protocols import Dataset, Video, listed, read_split
+from ranet_jax.evaluation.protocols import Dataset, Video, read_split
 from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.models.ranet import RANet
 from ranet_jax.segmenter import Segmenter
@@ -132,9 +132,13 @@ def _shortened(video: Video, frames: int | None) -> Video:
 def _check(video: Video) -> None:
     if not video.frames:
         raise InputError(f"{video.name} has no frames under JPEGImages to evaluate on.")
-    if not video.annotated or not video.scored_stems:
+    if not video.annotated:
         raise InputError(
-            f"{video.name} cannot be evaluated on: the frames between the first and the last count "
-            f"({listed(video.scored_stems) or 'it has none'}), and need annotations; give more "
-            "held_out.frames, or leave it out of held_out.sequences."
+            f"{video.name} has no annotations to evaluate with: leave it out of "
+            "held_out.sequences, or choose another held_out.split."
+        )
+    if not video.scored_stems:
+        raise InputError(
+            f"{video.name} is cut to {len(video.stems)} frames, of which the first and the last do "
+            "not count: give held_out.frames of 3 or more."
         )
