@@ -9,6 +9,7 @@ from typing import Any
 
 from data_pipelines import pipeline
 from ranet_jax.errors import InputError
+from ranet_jax.experiment import config_file
 
 _SETTING_OPTIONS = ("height", "width", "slots", "objects", "crops", "jitter")
 
@@ -80,7 +81,11 @@ def _add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data_options(parser: argparse.ArgumentParser, batch_size: int) -> None:
-    parser.add_argument("--config", type=Path, help="take the sections data and augment from here")
+    parser.add_argument(
+        "--config",
+        metavar="PAGE.py[:VARIANT]",
+        help="take the sections data and augment from here; --config.key=value overrides a value",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -101,6 +106,7 @@ def _add_data_options(parser: argparse.ArgumentParser, batch_size: int) -> None:
     parser.add_argument(
         "--no-augmentation", action="store_true", help="show the crops as they are at test time"
     )
+    parser.set_defaults(overrides=[])
 
 
 def build(arguments: argparse.Namespace) -> None:
@@ -160,8 +166,9 @@ def bench(arguments: argparse.Namespace) -> None:
         raise InputError("--examples, --repeats and --batch-size are 1 or more.")
     data, augmentation = _sections(arguments)
     sets, data_dir, seed = data.pop("sets"), data.pop("data_dir"), data.pop("seed")
+    exclude = data.pop("exclude", ())
     lines = measurements.report(
-        [(pipeline.open_source(name, data_dir), weight) for name, weight in sets],
+        [(pipeline.open_source(name, data_dir, exclude), weight) for name, weight in sets],
         pipeline.example_settings(**data),
         batch_size=arguments.batch_size,
         seed=seed,
@@ -175,7 +182,9 @@ def bench(arguments: argparse.Namespace) -> None:
 
 def _sections(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """What to draw from and how, and the augmentation: the config's, then the options'."""
-    config = pipeline.read_config(arguments.config) if arguments.config else {}
+    if arguments.overrides and not arguments.config:
+        raise InputError(f"{arguments.overrides[0]} overrides a config: name one with --config.")
+    config = config_file.read(arguments.config, arguments.overrides) if arguments.config else {}
     options = {name: getattr(arguments, name) for name in (*_SETTING_OPTIONS, "data_dir")}
     data = pipeline.source_settings(config.get("data", {}))
     data |= {name: value for name, value in options.items() if value is not None}
@@ -202,7 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The three commands by themselves: `python -m data_pipelines.command build ecssd`."""
     parser = argparse.ArgumentParser(prog="ranet")
     add_parser(parser.add_subparsers(required=True))
-    parsed = parser.parse_args(["data", *(sys.argv[1:] if arguments is None else arguments)])
+    given = ["data", *(sys.argv[1:] if arguments is None else arguments)]
+    parsed, rest = parser.parse_known_args(given)
+    if rest and "overrides" not in parsed:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    parsed.overrides = rest
     try:
         return parsed.run(parsed) or 0
     except InputError as error:

@@ -7,10 +7,12 @@ A dataset is named by a string:
     videos=FOLDER               a folder of videos in the layout of DAVIS
     videos=FOLDER:train         those of `ImageSets/2017/train.txt` (or of `ImageSets/2016/`)
     images=IMAGES,MASKS         a folder of photographs and one of masks of the same names
+
+In a config `{root}` in a name stands for its `data.root`: `videos={root}/DAVIS:train`.
 """
 
-import runpy
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,20 @@ from ranet_jax import augment
 from ranet_jax.errors import InputError
 
 DEFAULT_DATA_DIR = "~/tensorflow_datasets"
+DEFAULT_ROOT = "data"
 NO_AUGMENTATION = augment.NOTHING
 _LOADER_SETTINGS = ("batch_size", "max_corrupt", "seed", "threads", "workers")
 
 
-def open_source(name: str, data_dir: str | Path = DEFAULT_DATA_DIR) -> Source:
+def open_source(
+    name: str, data_dir: str | Path = DEFAULT_DATA_DIR, exclude: Collection[str] = ()
+) -> Source:
     """The source of a name, see above.
+
+    Args:
+        name: of the dataset.
+        data_dir: where built sets are kept.
+        exclude: names of videos to leave out of it; photographs have no such names.
 
     Raises:
         InputError: the name means nothing, or what it names is not there.
@@ -40,12 +50,12 @@ def open_source(name: str, data_dir: str | Path = DEFAULT_DATA_DIR) -> Source:
         return sources.image_folder(images, masks)
     if separator and kind == "videos":
         folder, _, split = rest.partition(":")
-        return sources.video_folder(folder, split=split or None)
+        return sources.video_folder(folder, split=split or None, exclude=exclude)
     if separator:
         raise InputError(f"{name} is no dataset: before the = goes videos or images.")
     package, _, split = name.partition(":")
     builder = builders.builder(package, Path(data_dir).expanduser())
-    return sources.TfdsSource(builder, split or "train")
+    return sources.TfdsSource(builder, split or "train", exclude=exclude)
 
 
 def open_loader(
@@ -53,6 +63,7 @@ def open_loader(
     *,
     batch_size: int,
     data_dir: str | Path = DEFAULT_DATA_DIR,
+    exclude: Collection[str] = (),
     seed: int = 0,
     local_devices: int = 1,
     process_index: int = 0,
@@ -68,6 +79,7 @@ def open_loader(
         sets: name and weight of each.
         batch_size: examples in a batch of this process.
         data_dir: where built sets are kept.
+        exclude: names of videos to leave out, such as those held out to evaluate on.
         seed: see `Loader`, as for all up to `max_corrupt`.
         local_devices: devices of this process.
         process_index: this process's number.
@@ -81,7 +93,7 @@ def open_loader(
         InputError: a dataset is not there, or a setting is unknown or out of range.
     """
     return Loader(
-        [(open_source(name, data_dir), weight) for name, weight in sets],
+        [(open_source(name, data_dir, exclude), weight) for name, weight in sets],
         example_settings(**settings),
         batch_size=batch_size,
         seed=seed,
@@ -101,14 +113,39 @@ def example_settings(**settings: Any) -> ExampleSettings:
 
 
 def source_settings(section: Mapping[str, Any]) -> dict[str, Any]:
-    """What the `data` section of a config says about sources and examples.
+    """What the `data` section of a config says about sources and examples, `{root}` replaced.
 
     Raises:
         InputError: a setting is unknown.
     """
-    wanted = ("sets", "data_dir", *ExampleSettings.__dataclass_fields__)
-    _refuse_unknown("data", section, (*wanted, *_LOADER_SETTINGS))
-    return {name: section[name] for name in wanted if name in section}
+    wanted = ("sets", "data_dir", "exclude", *ExampleSettings.__dataclass_fields__)
+    _refuse_unknown("data", section, (*wanted, "root", *_LOADER_SETTINGS))
+    settings = {name: section[name] for name in wanted if name in section}
+    if "sets" in settings:
+        if any(len(pair) != 2 or isinstance(pair, str) for pair in settings["sets"]):
+            raise InputError(
+                f"data.sets is {settings['sets']!r}: it has to be pairs of a dataset and a weight, "
+                "such as (('ecssd', 1.0),)."
+            )
+        root = section.get("root", DEFAULT_ROOT)
+        settings["sets"] = [(in_root(name, root), weight) for name, weight in settings["sets"]]
+    return settings
+
+
+def loader_settings(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `open_loader` that the `data` section of a config has.
+
+    Raises:
+        InputError: a setting is unknown.
+    """
+    return source_settings(section) | {
+        name: section[name] for name in _LOADER_SETTINGS if name in section
+    }
+
+
+def in_root(name: str, root: str | Path) -> str:
+    """A dataset's name, or a path, with `root` in the place of `{root}`."""
+    return name.replace("{root}", os.path.expanduser(root))
 
 
 def augmentation_settings(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,17 +164,3 @@ def _refuse_unknown(title: str, section: Mapping[str, Any], known: Iterable[str]
         raise InputError(
             f"There is no setting {title}.{unknown[0]}: choose from {', '.join(sorted(known))}."
         )
-
-
-def read_config(path: str | Path) -> Mapping[str, Any]:
-    """The sections of a config file, a Python file whose `get_config()` returns them.
-
-    Raises:
-        InputError: there is no such file, or it has no `get_config`.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"There is no config file {path}: check the path.")
-    names = runpy.run_path(str(path))
-    if "get_config" not in names:
-        raise InputError(f"{path} has no function get_config: it is no config file.")
-    return names["get_config"]()

@@ -8,7 +8,7 @@ say.
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -33,11 +33,13 @@ class Source(Protocol):
     Attributes:
         name: what to call the source in messages.
         lengths: the number of frames of each clip.
+        videos: names of the clips of several frames.
         mask_rule: how the masks are to be read, see `decoding.decode_ids`.
     """
 
     name: str
     lengths: Sequence[int]
+    videos: Sequence[str]
     mask_rule: str
 
     def frame_name(self, clip: int, frame: int) -> str:
@@ -65,6 +67,11 @@ class FolderSource:
     def lengths(self) -> tuple[int, ...]:
         """The number of frames of each clip."""
         return tuple(len(clip) for clip in self.files)
+
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """The folder names of the clips of several frames."""
+        return tuple(Path(clip[0][0]).parent.name for clip in self.files if len(clip) > 1)
 
     def frame_name(self, clip: int, frame: int) -> str:
         """The path of the image."""
@@ -95,6 +102,11 @@ class ArraySource:
     def lengths(self) -> tuple[int, ...]:
         """The number of frames of the clip."""
         return (len(self.images),)
+
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """The source's name, where it has several frames."""
+        return (self.name,) if len(self.images) > 1 else ()
 
     def frame_name(self, clip: int, frame: int) -> str:
         """The source's name and the frame's number."""
@@ -161,7 +173,12 @@ def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "aut
 
 
 def video_folder(
-    root: str | Path, *, split: str | None = None, year: str | None = None, mask_rule: str = "auto"
+    root: str | Path,
+    *,
+    split: str | None = None,
+    year: str | None = None,
+    exclude: Collection[str] = (),
+    mask_rule: str = "auto",
 ) -> FolderSource:
     """Videos in the layout of DAVIS: `JPEGImages/RESOLUTION/NAME/*.jpg`,
     `Annotations/RESOLUTION/NAME/*.png`.
@@ -174,17 +191,19 @@ def video_folder(
         split: read only the videos of `ImageSets/YEAR/SPLIT.txt` (names, or pairs of paths); all of
             them by default.
         year: the folder of that list; by default the first of 2017, 2016 and 480p that has it.
+        exclude: names of videos to leave out; a name that is not there changes nothing.
         mask_rule: see `decoding.decode_ids`.
 
     Raises:
-        InputError: a folder or the list is missing, a listed video is missing, or there is no frame
-            with a mask.
+        InputError: a folder or the list is missing, a listed video is missing, no video is left, or
+            there is no frame with a mask.
     """
     root = Path(root)
     images, masks = (_resolution_folder(root / part) for part in ("JPEGImages", "Annotations"))
     names = sorted(path.name for path in images.iterdir() if path.is_dir())
     if split is not None:
         names = _listed_names(root / "ImageSets", (year,) if year else _LISTS, f"{split}.txt")
+    names = _without(names, exclude, str(root))
     clips = []
     for name in names:
         if not (images / name).is_dir():
@@ -213,7 +232,12 @@ class TfdsSource:
     mask_rule = "ids"
 
     def __init__(
-        self, builder: tfds.core.DatasetBuilder, split: str, *, cache_bytes: int = _CACHE_BYTES
+        self,
+        builder: tfds.core.DatasetBuilder,
+        split: str,
+        *,
+        exclude: Collection[str] = (),
+        cache_bytes: int = _CACHE_BYTES,
     ):
         """Open a split.
 
@@ -221,10 +245,11 @@ class TfdsSource:
             builder: a builder whose dataset was built.
             split: `train`, `val`, `trainval` or `test-dev`, where the set has it, or a slice such
                 as `train[:50%]`.
+            exclude: names of videos to leave out; a name that is not there changes nothing.
             cache_bytes: how much encoded video each process keeps.
 
         Raises:
-            InputError: the dataset was not built, or has no such split.
+            InputError: the dataset was not built, has no such split, or no video is left of it.
         """
         self.name = f"{builder.info.full_name}:{split}"
         if not builder.is_prepared():
@@ -243,11 +268,20 @@ class TfdsSource:
             ) from None
         self._is_video = "frames" in builder.info.features
         self._cache: ByteCache[_Clip] = ByteCache(cache_bytes)
+        self._numbers = list(range(len(self._records)))  # of the record of each clip
+        self.lengths = [1] * len(self._numbers)
+        self.videos: list[str] = []
+        if self._is_video:
+            self._list_videos(exclude)
+
+    def _list_videos(self, exclude: Collection[str]) -> None:
         # The first masks alone are published for some splits; a frame without a mask trains
         # nothing.
-        self.lengths = [
-            len(self._clip(i).masks) if self._is_video else 1 for i in range(len(self._records))
-        ]
+        lengths = {clip.name: len(clip.masks) for clip in map(self._clip, self._numbers)}
+        kept = _without(list(lengths), exclude, self.name)
+        self._numbers = [i for i, name in enumerate(lengths) if name in kept]
+        self.lengths = [lengths[name] for name in kept]
+        self.videos = [name for name in kept if lengths[name] > 1]
 
     def frame_name(self, clip: int, frame: int) -> str:
         """Dataset, record and frame."""
@@ -263,10 +297,11 @@ class TfdsSource:
         return self._clip(clip).masks[frame]
 
     def _clip(self, index: int) -> "_Clip":
-        clip = self._cache.get(index)
+        record = self._numbers[index]
+        clip = self._cache.get(record)
         if clip is None:
-            clip = _parse(self._records[index], self._is_video)
-            self._cache.put(index, clip, clip.nbytes)
+            clip = _parse(self._records[record], self._is_video)
+            self._cache.put(record, clip, clip.nbytes)
         return clip
 
 
@@ -289,6 +324,13 @@ def _parse(record: bytes, is_video: bool) -> _Clip:
         list(features[images].bytes_list.value),
         list(features[masks].bytes_list.value),
     )
+
+
+def _without(names: Sequence[str], exclude: Collection[str], source: str) -> list[str]:
+    kept = [name for name in names if name not in exclude]
+    if names and not kept:
+        raise InputError(f"All {len(names)} videos of {source} are to be left out: keep some.")
+    return kept
 
 
 def _config_name(builder: tfds.core.DatasetBuilder) -> str:

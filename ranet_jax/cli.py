@@ -3,7 +3,8 @@
 A command is a function `add_parser(subparsers)` that adds its parser and sets the default `run`, a
 function of the parsed arguments that returns nothing. Whatever is slow to import is imported in
 `run`, and a command that lives in another module is imported when it is asked for, so that
-`ranet --help` answers at once.
+`ranet --help` answers at once. A command with a default `overrides` is handed there whatever its
+parser does not know, such as `--config.key=value`.
 """
 
 import argparse
@@ -35,7 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: From argparse, for `--help` and wrong arguments, and with 143 on SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else argv
-    args = _parser(argv[0] if argv else None).parse_args(argv)
+    parser = _parser(argv[0] if argv else None)
+    args, rest = parser.parse_known_args(argv)
+    if rest and "overrides" not in args:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.overrides = rest
     try:
         with _tidy_on_sigterm():
             args.run(args)
@@ -129,6 +134,7 @@ COMMANDS: tuple[Callable[[argparse._SubParsersAction], None], ...] = (
 COMMANDS_ELSEWHERE = {
     "evaluate": ("Score a checkpoint or predictions on DAVIS.", "ranet_jax.evaluation.command"),
     "report": ("Put results beside the tables of the paper.", "ranet_jax.evaluation.report"),
+    "train": ("Train a network as a config says.", "ranet_jax.experiment.command"),
     "benchmark": ("Time the network and the whole pipeline.", "ranet_jax.benchmark_command"),
     "data": ("Build, look at and time training data.", "data_pipelines.command"),
 }

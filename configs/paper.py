@@ -1,0 +1,87 @@
+"""Every setting there is, as in the paper (section 3.5): the other pages say what they change.
+
+No experiment by itself. Where the paper is silent, a comment says why the value is what it is.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """Single-object training on whatever `data.sets` names, from ImageNet weights."""
+    config = ConfigDict()
+    config.name = "paper"
+    config.seed = 0
+    config.steps = 100_000  # not in the paper: a hundred times through its static images
+    config.stage = "static"  # or "video"
+    # "" (random), a ResNet of ImageNet (the backbone alone), a checkpoint, or an earlier workdir.
+    config.init_from = "weights/resnet101.pth"  # torchvision's, under this name
+    config.precision = "float32"  # of the convolutions; not in the paper
+    config.rematerialise = False  # True: less memory, a third more time
+
+    config.model = ConfigDict()
+    config.model.objects = "single"  # or "multi" (section 3.3)
+    config.model.depth = 101
+    config.model.width = 64
+    config.model.reduction_size = 3  # as released; 1 in the paper's supplement
+    config.model.ranking = "rank"  # Table 4: or "none", "max"
+    config.model.correlation = True  # Table 5, -CL
+    config.model.previous_mask = True  # Table 5, -PM
+    config.model.score_gradient = "straight_through"  # read literally, ranking never learns
+    config.model.combine = "softmax"
+
+    config.data = ConfigDict()
+    config.data.root = "data"  # what {root} below stands for
+    config.data.sets = (("ecssd", 1.0),)  # names as in docs/DATASETS.md, each with its weight
+    config.data.exclude = ()  # videos to leave out, by name
+    config.data.data_dir = "~/tensorflow_datasets"  # of what `ranet data build` built
+    config.data.height = 480
+    config.data.width = 864
+    config.data.slots = 1  # objects an example can have
+    config.data.objects = "merged"  # or "sampled", "multi"
+    config.data.crops = "object"  # as in testing: the box around the object, 1.5 times enlarged
+    config.data.jitter = 0.1  # of that box; not in the paper
+    config.data.max_interval = 5  # frames between previous mask and current frame
+    config.data.min_area = 0.001  # objects below a thousandth of the frame teach nothing
+    config.data.batch_size = 16  # of all devices and hosts together; not in the paper
+    config.data.workers = 4
+    config.data.threads = 4
+    config.data.max_corrupt = 0.01
+
+    config.augment = ConfigDict()
+    config.augment.warp = 0.15  # thin-plate spline of 16 points, moved by up to 15%
+    config.augment.rotation = 30.0
+    config.augment.scale = (0.75, 1.25)
+    config.augment.crop = 0.2  # "random cropping"; how much is not in the paper
+    config.augment.flip = 0.5  # not in the paper: a mirrored object is as good an example
+    config.augment.colour = 0.0
+    config.augment.previous_warp = 0.05  # slight, as in MaskTrack, which the paper follows
+    config.augment.coarsening = 0.01
+
+    config.optimiser = ConfigDict()  # Adam
+    config.optimiser.learning_rate = 1e-5
+    config.optimiser.warmup_steps = 0
+    config.optimiser.schedule = "constant"  # "initial" rate in the paper, but no decay is named
+    config.optimiser.clip_norm = 0.0  # 0: none
+    config.optimiser.backbone_rate = 1.0  # the backbone learns as fast as the rest
+    config.optimiser.accumulate = 1
+    config.optimiser.averaging = 0.0  # decay of a running mean of the weights; 0: none
+
+    config.held_out = ConfigDict()  # J on these, while training
+    config.held_out.dataset = "davis2016"
+    config.held_out.root = "{root}/DAVIS"
+    config.held_out.split = "val"
+    config.held_out.sequences = ()  # all
+    config.held_out.frames = 0  # all
+    config.held_out.every = 5_000  # steps; 0: never
+
+    config.log = ConfigDict()
+    config.log.every = 50
+    config.log.pictures = 1_000
+    config.log.checkpoint = 1_000
+    config.log.keep = 2
+
+    config.online = ConfigDict()  # RANet+: learning on a first frame, at test time
+    config.online.iterations = 0
+    config.online.learning_rate = 1e-6
+    config.online.batch_size = 1
+    return config

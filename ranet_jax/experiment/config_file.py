@@ -1,0 +1,194 @@
+"""Reading a config file: a page of Python whose `get_config()` returns all settings of a run.
+
+`PAGE.py:VARIANT` hands a variant to `get_config`; a page that has variants lists them in
+`VARIANTS`. A page may import its neighbours (`import paper`), wherever it is read from: nothing is
+installed. Values are overridden as `--config.key=value`, typed as the page's value is.
+"""
+
+import difflib
+import importlib
+import inspect
+import re
+import runpy
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from ranet_jax.errors import InputError
+
+_OVERRIDE = re.compile(r"--config\.([^=]*)=")
+_TYPES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a list such as \"('a', 'b')\"",
+}
+
+
+def read(config: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
+    """The settings of a config file, overridden; keys are fixed from here on.
+
+    Args:
+        config: `PAGE.py` or `PAGE.py:VARIANT`.
+        overrides: `--config.key=value` each, as on the command line.
+
+    Raises:
+        InputError: there is no such page, variant or key, the page fails, or a value has the wrong
+            type.
+    """
+    path, variant = _split(str(config))
+    settings = _run(path, variant)
+    if isinstance(settings, dict):
+        settings = ConfigDict(settings)
+    if not isinstance(settings, ConfigDict):
+        raise InputError(
+            f"get_config in {path} returns {type(settings).__name__}: it has to return a "
+            "ConfigDict or a dict."
+        )
+    return _override(settings, overrides)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: those most like it, or all there are."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"choose from {', '.join(known)}."
+
+
+def _split(config: str) -> tuple[Path, str | None]:
+    """Path and variant. The colon counts after `.py` only: folders may have one in their names."""
+    start, separator, variant = config.rpartition(".py:")
+    path = Path(start + ".py" if separator else config)
+    if path.is_file():
+        return path, variant if separator else None
+    pages = [str(page) for page in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    hint = did_you_mean(str(path), pages) if pages else "check the path."
+    raise InputError(f"There is no config file {path}: {hint}")
+
+
+def _run(path: Path, variant: str | None) -> Any:
+    """What `get_config` of the page returns."""
+    with _neighbours(path.resolve().parent):
+        try:
+            page = runpy.run_path(str(path.resolve()))
+            get_config = page.get("get_config")
+            if get_config is None:
+                raise InputError(f"{path} has no function get_config: it is no config file.")
+            _check_variant(path, get_config, page.get("VARIANTS"), variant)
+            return get_config() if variant is None else get_config(variant)
+        except InputError:
+            raise
+        except Exception as error:  # a page is a program of the user's: it may raise anything
+            reason = error.msg if isinstance(error, SyntaxError) else error
+            raise InputError(
+                f"The config file {path} stops{_where(path, error)} with {type(error).__name__}: "
+                f"{str(reason).rstrip('.')}."
+            ) from error
+
+
+def _check_variant(path: Path, get_config: Any, variants: Any, variant: str | None) -> None:
+    parameters = list(inspect.signature(get_config).parameters.values())
+    if variant is None:
+        if parameters and parameters[0].default is inspect.Parameter.empty:
+            hint = f": {', '.join(map(str, variants))}" if variants else ""
+            raise InputError(f"{path} needs a variant, as {path}:VARIANT{hint}.")
+    elif not parameters:
+        raise InputError(f"{path} has no variants: leave out :{variant}.")
+    elif variants and variant not in variants:
+        raise InputError(f"{path} has no variant {variant!r}: {did_you_mean(variant, variants)}")
+
+
+def _where(path: Path, error: Exception) -> str:
+    """` in line N`, of the page itself rather than of what it calls."""
+    if isinstance(error, SyntaxError):
+        return f" in line {error.lineno}"
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == path.resolve()
+    ]
+    return f" in line {lines[-1]}" if lines else ""
+
+
+@contextmanager
+def _neighbours(folder: Path) -> Iterator[None]:
+    """Lets a page import the pages beside it, and forgets them: another folder has others."""
+    importlib.invalidate_caches()
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if file and Path(file).parent == folder:
+                del sys.modules[name]
+
+
+def _override(settings: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
+    for override in overrides:
+        found = _OVERRIDE.match(override)
+        if not found:
+            raise InputError(
+                f"There is no option {override}: settings are overridden as --config.key=value."
+            )
+        _check_key(settings, found[1])
+    arguments = ["ranet", *overrides]
+    values = flags.FlagValues()  # the process's own flags stay out of it
+    try:
+        holder = config_flags.DEFINE_config_dict(
+            "config", settings, flag_values=values, sys_argv=arguments
+        )
+        values(arguments)
+    except (flags.Error, TypeError, ValueError) as error:
+        raise InputError(_misfit(settings, overrides, error)) from None
+    return holder.value
+
+
+def _check_key(settings: ConfigDict, key: str) -> None:
+    section: Any = settings
+    walked: list[str] = []
+    for part in key.split("."):
+        if not isinstance(section, ConfigDict):
+            raise InputError(f"{'.'.join(walked)} is a setting of the config, not a section.")
+        if part not in section:
+            # Of a section that there is its own settings, otherwise those that look alike anywhere.
+            known = [f"{'.'.join(walked)}.{name}" for name in section] if walked else None
+            near = difflib.get_close_matches(key, _keys(settings), n=3)
+            hint = did_you_mean(key, near or known or list(settings))
+            raise InputError(f"The config has no setting {key!r}: {hint}")
+        section = section[part]
+        walked.append(part)
+    if isinstance(section, ConfigDict):
+        names = ", ".join(f"{key}.{name}" for name in section)
+        raise InputError(f"{key} is a section of the config: override one of {names}.")
+
+
+def _keys(settings: ConfigDict) -> list[str]:
+    keys = []
+    for name, value in settings.items():
+        inner = [f"{name}.{key}" for key in _keys(value)] if isinstance(value, ConfigDict) else []
+        keys += inner or [name]
+    return keys
+
+
+def _misfit(settings: ConfigDict, overrides: Sequence[str], error: Exception) -> str:
+    """Which override does not fit; absl's own message says why, where none can be made out."""
+    for override in overrides:
+        key = _OVERRIDE.match(override)[1]
+        if f"--config.{key}=" in str(error):
+            value = settings
+            for part in key.split("."):
+                value = value[part]
+            wanted = _TYPES.get(type(value), "what the config file has there")
+            return f"{override} does not fit: {key} is {wanted}, such as {value!r}."
+    return f"The overrides {' '.join(overrides)} do not fit the config: {error}."

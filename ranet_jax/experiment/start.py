@@ -1,0 +1,116 @@
+"""What a network starts from: nothing, an ImageNet ResNet, or an earlier run."""
+
+from pathlib import Path
+
+from ranet_jax import checkpoint
+from ranet_jax.array_typing import Params
+from ranet_jax.errors import InputError
+from ranet_jax.models.initialise import init_params
+from ranet_jax.models.ranet import RANet
+
+RESNET_SUFFIXES = (".npz", ".pth", ".pt")
+_PUBLISHED_WIDTH = 64  # of every ResNet there are weights for
+# Settings that may change from one stage to the next: they say how gradients flow and how objects
+# share out a frame, and no parameter means something else for it.
+_MAY_DIFFER = {"score_gradient", "combine"}
+_BACKBONE_SETTINGS = {"depth", "width"}
+
+
+def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
+    """Parameters to train from.
+
+    Args:
+        model: the network to be trained.
+        init_from: "" for random ones; a ResNet of ImageNet (.npz, .pth), or a checkpoint converted
+            from one, for the backbone alone; the directory of a checkpoint or of a run for all.
+        seed: of everything random.
+
+    Raises:
+        InputError: there is no such file or directory, or it is of another network.
+    """
+    if not init_from:
+        return init_params(model, seed)
+    check_fits(model, init_from)
+    path = Path(init_from).expanduser()
+    if is_trained_network(init_from):
+        return checkpoint.load(path)[1]
+    resnet = is_resnet(init_from)
+    backbone = _published(model, path, seed) if resnet else checkpoint.load(path)[1]["backbone"]
+    return init_params(model, seed) | {"backbone": backbone}
+
+
+def is_resnet(init_from: str) -> bool:
+    """Whether that is a file of ImageNet weights."""
+    return Path(init_from).suffix in RESNET_SUFFIXES
+
+
+def is_trained_network(init_from: str) -> bool:
+    """Whether that is a checkpoint of a whole network that was trained.
+
+    Raises:
+        InputError: there is no such checkpoint.
+    """
+    if not init_from or is_resnet(init_from):
+        return False
+    return bool(checkpoint.read_settings(Path(init_from).expanduser())["trained"])
+
+
+def check_fits(model: RANet, init_from: str) -> None:
+    """Looks for `init_from` and compares its settings, without reading parameters.
+
+    Raises:
+        InputError: it is missing, or of another network; names what differs.
+    """
+    if not init_from:
+        return
+    path = Path(init_from).expanduser()
+    if not path.exists():
+        raise InputError(
+            f"There is nothing at init_from={init_from}: name a checkpoint, the workdir of an "
+            "earlier run or a ResNet's .npz or .pth, or start from random weights with "
+            "--config.init_from=."
+        )
+    if is_resnet(init_from):
+        _check_resnet(model, path)
+    else:
+        _check_checkpoint(model, path)
+
+
+def _check_resnet(model: RANet, path: Path) -> None:
+    if model.width != _PUBLISHED_WIDTH:
+        raise InputError(
+            f"{path} holds a ResNet of width {_PUBLISHED_WIDTH}, but model.width is "
+            f"{model.width}: train that width, or start from random weights with "
+            "--config.init_from=."
+        )
+    if not path.is_file():
+        raise InputError(f"{path} is no file: name a ResNet's .npz or .pth.")
+
+
+def _check_checkpoint(model: RANet, path: Path) -> None:
+    settings = checkpoint.read_settings(path)
+    stored, wanted = settings["model"], checkpoint.settings_of(model)
+    # Of a network that was not trained nothing counts but the pre-trained backbone in it.
+    compared = set(wanted) - _MAY_DIFFER if settings["trained"] else _BACKBONE_SETTINGS
+    different = [
+        f"model.{name} is {value!r} here and {stored[name]!r} there"
+        for name, value in wanted.items()
+        if name in compared and name in stored and stored[name] != value
+    ]
+    if different:
+        raise InputError(
+            f"init_from={path} is another network: {', '.join(different)}; start from one of the "
+            "same settings, or change those of the config."
+        )
+
+
+def _published(model: RANet, path: Path, seed: int) -> Params:
+    from ranet_jax.convert import from_resnet, read_state_dict
+
+    published, params, _ = from_resnet(read_state_dict(path), model.objects, seed)
+    if published.depth != model.depth:
+        raise InputError(
+            f"{path} holds a ResNet-{published.depth}, but model.depth is {model.depth}: name the "
+            "weights of that one."
+        )
+    return params["backbone"]
