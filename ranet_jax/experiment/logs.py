@@ -165,7 +165,9 @@ class Log:
 
     def show(self, step: int, values: Mapping[str, float], seconds_a_step: float | None) -> None:
         """On the screen: in the progress bar, or as a line where the output is no terminal."""
-        text = ", ".join(f"{_SHORT[name]} {value:.4g}" for name, value in values.items() if name in _SHORT)
+        text = ", ".join(
+            f"{_SHORT[name]} {value:.4g}" for name, value in values.items() if name in _SHORT
+        )
         if not self._bar.disable:
             self._bar.set_postfix_str(text)
         elif seconds_a_step is None:

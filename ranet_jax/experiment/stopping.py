@@ -27,9 +27,7 @@ class StopRequest:
         self.come = False
         self._together = jax.process_count() > 1
         # JAX itself listens where processes run together, and passes it on to the others.
-        self._listens = (
-            not self._together and threading.current_thread() is threading.main_thread()
-        )
+        self._listens = not self._together and threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> "StopRequest":
         if self._listens:
