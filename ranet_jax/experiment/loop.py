@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from data_pipelines import pipeline
@@ -59,6 +61,7 @@ def run(config: ConfigDict, workdir: Path | str) -> None:
         model, state, window = _start(config, checkpoints, loader)
         log = stack.enter_context(_open_log(config, workdir, int(state.step)))
         log.overview(state.params)
+        state = _place(state)
         between = Between(
             workdir=workdir,
             steps=config.steps,
@@ -107,6 +110,12 @@ def _start(
     loader.set_state(saved.iterator)
     window.from_json(saved.log)
     return model, state, window
+
+
+def _place(state: train.TrainState) -> train.TrainState:
+    """The state where a step leaves it: from elsewhere the first two steps would both compile."""
+    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (train.AXIS,))
+    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
 
 
 def _open_loader(config: ConfigDict) -> Loader:
