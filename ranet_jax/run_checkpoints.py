@@ -122,6 +122,8 @@ class RunCheckpoints:
         )
         try:
             found = self._manager.restore(step, args=items)
+            # Orbax reads an array of another shape without a word.
+            jax.tree.map(_check_alike, targets, (found.params, found.train))
             return Saved(**{name: found[name] for name in Saved._fields})
         except Exception as error:  # storage errors come in every type
             raise InputError(
@@ -196,6 +198,11 @@ def _score(metrics: Mapping[str, float]) -> float:
 def _copy(leaf: jax.Array | np.ndarray) -> np.ndarray:
     """The step that follows gives the memory of its arrays away: nothing may look into it."""
     return np.array(leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf)
+
+
+def _check_alike(expected: np.ndarray, found: np.ndarray) -> None:
+    if (expected.shape, expected.dtype) != (found.shape, found.dtype):
+        raise ValueError(f"{found.dtype}{found.shape} in the place of {expected.shape}")
 
 
 def _reason(error: BaseException) -> str:

@@ -102,7 +102,7 @@ def test_a_run_compiles_it_once(davis, small):
     first = dict(evaluate(params))
     compiled = tracks.start._cache_size(), tracks.advance._cache_size()
     assert dict(evaluate(params)) == first
-    dict(evaluate(jax.tree.map(lambda leaf: leaf * 1.5, params)))
+    dict(evaluate(jax.tree.map(lambda leaf: np.asarray(leaf) * np.float32(1.5), params)))
     assert (tracks.start._cache_size(), tracks.advance._cache_size()) == compiled
     assert all(0 <= value <= 1 for value in first.values())
 

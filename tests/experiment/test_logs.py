@@ -71,7 +71,8 @@ def test_a_log_goes_on_after_the_step_it_is_told(tmp_path, capsys):
     with open_log(4) as log:
         log.write(4, {"held_out/J": 0.5})
         assert log.evaluated(4) and not log.evaluated(2)
-    steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").open()]
+    text = (tmp_path / "metrics.jsonl").read_text()
+    steps = [json.loads(line)["step"] for line in text.splitlines()]
     assert steps == [2, 4, 4]
 
 
