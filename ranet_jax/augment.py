@@ -10,7 +10,7 @@ width or height.
 """
 
 import functools
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -80,8 +80,22 @@ class TrainingBatch(TypedDict):
 
 # The strengths are traced: another strength is no other program.
 @functools.partial(jax.jit, static_argnames=("colour", "coarsening"))
-def augment(
-    key: PRNGKeyArray,
+def augment(key: PRNGKeyArray, batch: HostBatch, **settings: Any) -> TrainingBatch:
+    """A random view of every example: `augment_each` with keys split off one.
+
+    Args:
+        key: the same key and batch give the same result.
+        batch: canvases of whatever size; the result has their size.
+        **settings: of `augment_each`.
+
+    Returns:
+        The batch of the training step.
+    """
+    return augment_each(jax.random.split(key, batch["valid"].shape[0]), batch, **settings)
+
+
+def augment_each(
+    keys: PRNGKeyArray,
     batch: HostBatch,
     *,
     warp: float = 0.15,
@@ -93,14 +107,14 @@ def augment(
     previous_warp: float = 0.05,
     coarsening: float = 0.01,
 ) -> TrainingBatch:
-    """A random view of every example (paper 3.5).
+    """A random view of every example, by a key of its own (paper 3.5).
 
     Template and current frame each get a warp of their own; the flip is shared, for a mirrored
     object is another object. Where the example is a pair of twins the previous mask gets a second,
     slight warp; every previous mask is coarsened, for at test time it is a network's answer.
 
     Args:
-        key: the same key and batch give the same result.
+        keys: one for each example, so that a batch can be split without making a difference.
         batch: canvases of whatever size; the result has their size.
         warp: the largest shift of a control point of the thin-plate spline, as a share of the image
             size.
@@ -121,7 +135,6 @@ def augment(
     """
     view = functools.partial(_random_view, warp=warp, rotation=rotation, scale=scale, crop=crop)
     changes = {"colour": colour, "previous_warp": previous_warp, "coarsening": coarsening}
-    keys = jax.random.split(key, batch["valid"].shape[0])
     return jax.vmap(functools.partial(_augment_one, view=view, flip=flip, **changes))(keys, batch)
 
 

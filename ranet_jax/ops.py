@@ -65,7 +65,7 @@ def max_pool(x: FeatureMap, window: int, stride: int, padding: int = 0) -> Featu
     pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     return lax.reduce_window(
         x,
-        jnp.asarray(-jnp.inf, x.dtype),
+        np.asarray(-np.inf, x.dtype),
         lax.max,
         (1, window, window, 1),
         (1, stride, stride, 1),

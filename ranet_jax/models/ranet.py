@@ -67,6 +67,7 @@ class RANet(nn.Module):
         combine: how objects share out a frame; see `combination.label_values`.
         dtype: what convolutions compute in; norms, similarities, scores and logits are float32 in
             any case.
+        rematerialise: trades time for memory in training, see `ResNet`.
     """
 
     objects: Objects = "single"
@@ -79,6 +80,7 @@ class RANet(nn.Module):
     score_gradient: ram.ScoreGradient = "straight_through"
     combine: Combine = "softmax"
     dtype: jnp.dtype = jnp.float32
+    rematerialise: bool = False
 
     def __post_init__(self) -> None:
         """Refuses settings that do not exist, with an InputError that names those that do."""
@@ -90,7 +92,7 @@ class RANet(nn.Module):
 
     def setup(self) -> None:
         """Makes the submodules that the flags ask for."""
-        self.backbone = ResNet(self.depth, self.width, self.dtype)
+        self.backbone = ResNet(self.depth, self.width, self.dtype, self.rematerialise)
         self.matching_features = MatchingFeatures(self.width, self.reduction_size, self.dtype)
         if self.correlation and self.ranking == "rank":
             self.ranking_network = ram.RankingNetwork(self.width, self.dtype)
@@ -106,9 +108,16 @@ class RANet(nn.Module):
         previous_masks: ObjectMasks,
         valid: Valid,
     ) -> Logits:
-        """`encode_template`, then `segment`: what a training step calls."""
-        template = self.encode_template(template_frame, template_masks)
-        return self.segment(template, frame, previous_masks, valid)
+        """`encode_template`, then `segment`, of frames of one size: what a training step calls."""
+        self._check_shapes(template_frame, template_masks)
+        self._check_shapes(frame, previous_masks)
+        # Both frames at once: half the program to compile, and a larger batch to compute.
+        levels = self.backbone(jnp.concatenate([template_frame, frame]))
+        features = self.matching_features(levels)
+        b = frame.shape[0]
+        template = self._pooled_template(features[:b], template_masks)
+        levels = tuple(level[b:] for level in levels)
+        return self.decode(template, levels, features[b:], previous_masks, valid)
 
     def encode_template(self, frame: Frame, masks: ObjectMasks) -> EncodedTemplate:
         """Features and masks of the template frame on the 15 x 27 template grid.
@@ -122,10 +131,7 @@ class RANet(nn.Module):
                 network.
         """
         self._check_shapes(frame, masks)
-        b, n = masks.shape[:2]
-        features = pool_template(self.matching_features(self.backbone(frame)))
-        shares = average_pool(jnp.moveaxis(masks, 1, -1).astype(jnp.float32), TEMPLATE_GRID)
-        return EncodedTemplate(features, jnp.moveaxis(shares, -1, 1).reshape(b, n, -1))
+        return self._pooled_template(self.matching_features(self.backbone(frame)), masks)
 
     def segment(
         self, template: EncodedTemplate, frame: Frame, previous_masks: ObjectMasks, valid: Valid
@@ -172,6 +178,12 @@ class RANet(nn.Module):
         laterals = self.lateral_connections(levels)
         logits = self.pyramid(laterals, merged[: b * n], merged[b * n :], previous)
         return logits.reshape(b, n, height, width)
+
+    def _pooled_template(self, features: Features, masks: ObjectMasks) -> EncodedTemplate:
+        b, n = masks.shape[:2]
+        shares = average_pool(jnp.moveaxis(masks, 1, -1).astype(jnp.float32), TEMPLATE_GRID)
+        masks = jnp.moveaxis(shares, -1, 1).reshape(b, n, -1)
+        return EncodedTemplate(pool_template(features), masks)
 
     def _check_shapes(self, frame: Frame, masks: ObjectMasks) -> None:
         height, width = frame.shape[1:3]

@@ -70,11 +70,14 @@ class ResNet(nn.Module):
         depth: a key of `STAGES`; 101 in the paper.
         width: channels of the stem (64 in every published ResNet).
         dtype: what the convolutions compute in; parameters stay float32.
+        rematerialise: the backward pass computes the inside of every block again instead of keeping
+            it in memory.
     """
 
     depth: int = 101
     width: int = 64
     dtype: jnp.dtype = jnp.float32
+    rematerialise: bool = False
 
     @nn.compact
     def __call__(self, frame: Frame) -> Levels:
@@ -87,7 +90,7 @@ class ResNet(nn.Module):
         for stage, blocks in enumerate(STAGES[self.depth]):
             width = self.width * 2**stage
             stride = 2 if stage > 0 else 1
-            x = Bottleneck(width, stride, self.dtype, name=f"stage{stage + 1}_block1")(x)
+            x = self._block_type()(width, stride, self.dtype, name=f"stage{stage + 1}_block1")(x)
             x = self._equal_blocks(
                 x, width, [f"stage{stage + 1}_block{i + 2}" for i in range(blocks - 1)]
             )
@@ -103,7 +106,7 @@ class ResNet(nn.Module):
         """
         if len(names) < LOOPED or self.is_initializing():
             for name in names:
-                x = Bottleneck(features, dtype=self.dtype, name=name)(x)
+                x = self._block_type()(features, dtype=self.dtype, name=name)(x)
             return x
         block = Bottleneck(features, dtype=self.dtype, parent=None)
         parameters = [self.variables["params"][name] for name in names]
@@ -112,4 +115,7 @@ class ResNet(nn.Module):
         def step(x: FeatureMap, own: Params) -> tuple[FeatureMap, None]:
             return block.apply({"params": own}, x), None
 
-        return lax.scan(step, x, stacked)[0]
+        return lax.scan(jax.checkpoint(step) if self.rematerialise else step, x, stacked)[0]
+
+    def _block_type(self) -> type[Bottleneck]:
+        return nn.remat(Bottleneck) if self.rematerialise else Bottleneck
