@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,25 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         action="store_true",
         help="check everything, print the settings, the parameters and the data, and stop",
     )
+    _add_processes(parser)
     parser.set_defaults(run=run, overrides=[])
     return parser
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "several hosts", "the same command on each, with a --workdir that all of them see"
+    )
+    group.add_argument(
+        "--distributed",
+        action="store_true",
+        help="train together with the other hosts of this TPU pod or Slurm job",
+    )
+    group.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="of process 0, elsewhere; with the next two"
+    )
+    group.add_argument("--processes", type=int, metavar="N", help="how many there are")
+    group.add_argument("--process", type=int, metavar="I", help="this one's number, from 0")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -55,7 +73,18 @@ def run(arguments: argparse.Namespace) -> None:
         return
     from ranet_jax.experiment import loop
 
-    loop.run(config, arguments.workdir)
+    with _joined(arguments):
+        loop.run(config, arguments.workdir)
+
+
+def _joined(arguments: argparse.Namespace) -> AbstractContextManager:
+    """In step with the other processes, where there are any."""
+    others = {name: getattr(arguments, name) for name in ("coordinator", "processes", "process")}
+    if not arguments.distributed and not any(value is not None for value in others.values()):
+        return nullcontext()
+    from ranet_jax.experiment import pods
+
+    return pods.join(**others)
 
 
 def describe(config: Any) -> Iterator[str]:

@@ -161,16 +161,24 @@ def _check_key(settings: ConfigDict, key: str) -> None:
         if not isinstance(section, ConfigDict):
             raise InputError(f"{'.'.join(walked)} is a setting of the config, not a section.")
         if part not in section:
-            # Of a section that there is its own settings, otherwise those that look alike anywhere.
-            known = [f"{'.'.join(walked)}.{name}" for name in section] if walked else None
-            near = difflib.get_close_matches(key, _keys(settings), n=3)
-            hint = did_you_mean(key, near or known or list(settings))
-            raise InputError(f"The config has no setting {key!r}: {hint}")
+            raise InputError(f"The config has no setting {key!r}: {_key_hint(settings, key)}")
         section = section[part]
         walked.append(part)
     if isinstance(section, ConfigDict):
         names = ", ".join(f"{key}.{name}" for name in section)
         raise InputError(f"{key} is a section of the config: override one of {names}.")
+
+
+def _key_hint(settings: ConfigDict, key: str) -> str:
+    """Keys like this one in its own section, or else in any, or else all of the section."""
+    known = _keys(settings)
+    section, _, name = key.rpartition(".")
+    own = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == section}
+    near = [own[n] for n in difflib.get_close_matches(name, own)]
+    near = near or difflib.get_close_matches(key, known, cutoff=0.7)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"choose from {', '.join(own.values() or settings)}."
 
 
 def _keys(settings: ConfigDict) -> list[str]:

@@ -63,6 +63,47 @@ def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
     assert command.main(["preview", *plain, *out]) == 0
 
 
+@pytest.fixture
+def page(tmp_path, video_set):
+    """A config page with a variant, `{root}` and a video left out."""
+    path = tmp_path / "page.py"
+    path.write_text(
+        "VARIANTS = ('plain', 'ant_alone')\n"
+        "def get_config(variant='plain'):\n"
+        "    data = {'root': 'nowhere', 'sets': (('videos={root}/DAVIS:train', 1.0),),\n"
+        "            'exclude': ('bee',) if variant == 'ant_alone' else (), 'batch_size': 99,\n"
+        "            'height': 64, 'width': 96, 'workers': 0}\n"
+        "    return {'data': data, 'augment': {'flip': 0.0}}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["preview", "bench"])
+def test_what_a_page_leaves_out_is_not_shown(name, page, video_set, capsys, monkeypatch):
+    open_source = pipeline.open_source
+
+    def watched(*arguments):
+        raise InputError(f"opened {open_source(*arguments).videos}")
+
+    monkeypatch.setattr(pipeline, "open_source", watched)
+    root = f"--config.data.root={video_set.parent}"
+    assert command.main([name, "--config", f"{page}:ant_alone", root]) == 2
+    assert "opened ('ant',)" in capsys.readouterr().err
+
+
+def test_overrides_are_for_a_config(page, capsys):
+    for arguments, message in (
+        (["--set", "ecssd", "--config.data.width=64"], "name one with --config"),
+        (["--config", str(page), "--config.data.hight=64"], "did you mean data.height"),
+        (["--config", f"{page}:ant"], "has no variant 'ant'"),
+        (["--config", str(page)], "nowhere"),
+    ):
+        assert command.main(["preview", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command.main(["build", "ecssd", "--config.data.width=64"])
+
+
 def test_previews_with_one_seed_are_the_same(tmp_path, video_set):
     sheets = []
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
@@ -142,16 +183,15 @@ def test_an_incomplete_set_gets_one_sentence(tmp_path, capsys):
     assert "ant of DAVIS train is incomplete (it has no frames)" in capsys.readouterr().err
 
 
-def test_unknown_settings_are_refused(tmp_path):
+def test_unknown_settings_are_refused():
     with pytest.raises(InputError, match="no setting data.hight"):
         pipeline.source_settings({"hight": 480})
     with pytest.raises(InputError, match="no setting augment.wrap"):
         pipeline.augmentation_settings({"wrap": 0.1})
     with pytest.raises(InputError, match="no setting data.hight"):
         pipeline.open_loader([], batch_size=1, hight=480)
-    (tmp_path / "config.py").write_text("x = 1\n")
-    with pytest.raises(InputError, match="no function get_config"):
-        pipeline.read_config(tmp_path / "config.py")
+    with pytest.raises(InputError, match="pairs of a dataset and a weight"):
+        pipeline.source_settings({"sets": ("ecssd",)})
 
 
 def test_the_settings_of_the_augmentation_are_its_arguments():
@@ -170,4 +210,12 @@ def test_names_lead_to_sources(video_set, image_set):
         width=64,
     )
     assert next(loader)["ids"].shape == (1, 3, 32, 64)
+
+
+def test_photographs_have_no_names_to_leave_out(image_set):
+    source = pipeline.open_source(f"images={image_set}/images,{image_set}/masks", exclude=["0001"])
+    assert len(source.lengths) == 12 and source.videos == ()
+
+
+def test_an_open_source_of_videos(video_set):
     assert isinstance(pipeline.open_source(f"videos={video_set}"), sources.FolderSource)

@@ -149,3 +149,33 @@ def test_what_is_not_built_is_said(tmp_path, video_set, build):
     ):
         with pytest.raises(InputError, match=message):
             builders.builder(name, tmp_path)
+
+
+def test_videos_are_left_out_by_name(video_set, tmp_path, build):
+    built = sources.TfdsSource(build("davis/2017", tmp_path, video_set), "trainval")
+    assert sorted(built.videos) == ["ant", "bee", "cow"]
+    less = sources.TfdsSource(
+        build("davis/2017", tmp_path, video_set), "trainval", exclude=["bee", "yak"], cache_bytes=0
+    )
+    assert less.videos == [name for name in built.videos if name != "bee"]
+    for clip, name in enumerate(less.videos):
+        there = built.videos.index(name)
+        assert less.lengths[clip] == built.lengths[there]
+        assert less.frame_name(clip, 1) == built.frame_name(there, 1)
+        assert less.image(clip, 1) == built.image(there, 1)
+    folder = sources.video_folder(video_set, exclude=["bee", "yak"])
+    assert folder.videos == ("ant", "cow") and folder.lengths == (9, 4)
+    assert sources.video_folder(video_set, split="train", exclude=["bee"]).videos == ("ant",)
+
+
+def test_one_video_at_least_has_to_be_left(video_set, tmp_path, build):
+    with pytest.raises(InputError, match="All 2 videos .* left out"):
+        sources.video_folder(video_set, split="train", exclude=["ant", "bee"])
+    with pytest.raises(InputError, match="All 1 videos of davis/2017.*:val"):
+        sources.TfdsSource(build("davis/2017", tmp_path, video_set), "val", exclude=["cow"])
+
+
+def test_a_clip_of_one_frame_is_no_video(image_set):
+    assert sources.image_folder(image_set / "images", image_set / "masks").videos == ()
+    assert sources.arrays([photograph(0)], [square()]).videos == ()
+    assert sources.arrays([photograph(0)] * 2, [square()] * 2, "two").videos == ("two",)
