@@ -72,6 +72,6 @@ def _check(coordinator: str | None, processes: int | None, process: int | None) 
         )
     if not 0 <= process < processes:
         raise InputError(
-            f"There is no process {process} among {processes}: they count from 0 to "
-            f"{processes - 1}."
+            f"There is no process {process} among {processes}: they count from 0, up to one below "
+            "--processes."
         )
