@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -144,6 +145,7 @@ class Log:
         """Prints, above the progress bar where there is one."""
         if self._active:
             tqdm.write(text)
+            sys.stdout.flush()  # a line at a time, into files as well
 
     def overview(self, params: Params) -> None:
         """Prints the table of parameters."""
@@ -226,6 +228,7 @@ def draw_curve(records: list[Record], path: Path) -> None:
     axes.set_xlabel("step")
     axes.set_ylabel("loss", color=plots.BLUE)
     axes.plot(*_series(records, "loss"), color=plots.BLUE)
+    axes.set_ylim(bottom=0)
     steps, values = _series(records, "held_out/J")
     if steps:
         other = axes.twinx()
