@@ -80,8 +80,8 @@ def test_a_run_leaves_all_there_is_to_see(finished):
     assert lines(finished)[1]["learning_rate"] == pytest.approx(1e-3 * 2 / 3), "warming up"
     (sheet,) = (finished / "pictures").iterdir()
     assert sheet.name == "0000003.png"
-    picture = Image.open(sheet)
-    assert picture.width > 5 * 200 and picture.height > 2 * 120, "five columns, two examples"
+    with Image.open(sheet) as picture:
+        assert picture.width > 5 * 200 and picture.height > 2 * 120, "five columns, two examples"
 
 
 def test_checkpoints_of_a_run_are_checkpoints(finished):
