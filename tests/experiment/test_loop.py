@@ -136,7 +136,6 @@ def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(
         "log__every": 2,  # no divisor of what is between checkpoints
         "log__checkpoint": 3,
         "held_out__every": 9,
-        "optimiser__averaging": 0.9,
     }
     environment = small_run.compiling_once(compiled)
 
