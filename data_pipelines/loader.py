@@ -2,7 +2,8 @@
 
 Batch `k` is a pure function of the seed and of `k`: whatever the number of worker processes, and
 across a restart, the same batches come in the same order. The whole state of a loader is thus the
-number of the next batch, with the list of the files that could not be read so far.
+number of the next batch, with the list of the files that could not be read so far. It is the same
+for all processes that share a stream, and for any number of them with the same joint batch.
 """
 
 import collections
@@ -22,6 +23,7 @@ from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
 
 _MAX_DRAWS = 100
+_NAMES_KEPT = 1000  # batches
 Batch = dict[str, np.ndarray]
 State = dict[str, Any]
 
@@ -78,6 +80,7 @@ class Loader:
         self._max_corrupt = max_corrupt
         self._workers, self._threads = workers, threads
         self._next_batch = 0
+        self._names: dict[int, tuple[str, ...]] = {}
         self._iterator: Iterator | None = None
         streams = [
             grain.MapDataset.range(sum(source.lengths))
@@ -96,9 +99,8 @@ class Loader:
             {
                 "sources": [[len(s.lengths), sum(s.lengths), weight] for s, weight in sources],
                 "settings": dataclasses.asdict(settings),
-                "batch_size": batch_size,
+                "batch_size": batch_size * process_count,
                 "seed": seed,
-                "process": [process_index, process_count],
             }
         )
 
@@ -128,10 +130,23 @@ class Loader:
         """The next batch: the arrays of `ranet_jax.augment.HostBatch`."""
         if self._iterator is None:
             self._iterator = self._start()
-        arrays, corrupt = next(self._iterator)
+        arrays, corrupt, names = next(self._iterator)
+        self._names[self._next_batch] = names
+        self._names.pop(self._next_batch - _NAMES_KEPT, None)
         self._next_batch += 1
         self._note(corrupt)
         return arrays
+
+    def names(self, batch: int) -> tuple[str, ...]:
+        """The names of the current frames of a batch, in the order of its examples.
+
+        Args:
+            batch: its number from 0, one of the last 1000 that came from this loader.
+
+        Raises:
+            KeyError: it is none of these.
+        """
+        return self._names[batch]
 
     def get_state(self) -> State:
         """What `set_state` needs to go on with the next batch; it can be written as JSON."""
@@ -242,7 +257,7 @@ class _Maker:
                 corrupt[error.name] = error.reason
                 example = None
             if example is not None:
-                return example, corrupt
+                return example, corrupt, source.frame_name(clip, frame - first)
             frame = int(rng.integers(ends[-1]))
         raise InputError(
             f"{_MAX_DRAWS} frames of {source.name} in a row show no object of at least "
@@ -257,12 +272,14 @@ class _Stack:
 
     devices: int
 
-    def __call__(self, examples: Sequence[tuple[Example, dict]]) -> tuple[Batch, dict[str, str]]:
-        rows = [example for example, _ in examples]
+    def __call__(
+        self, examples: Sequence[tuple[Example, dict, str]]
+    ) -> tuple[Batch, dict[str, str], tuple[str, ...]]:
+        rows, skipped, names = zip(*examples, strict=True)
         shape = self.devices, len(rows) // self.devices
         arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-        corrupt = dict(pair for _, found in examples for pair in found.items())
-        return {key: a.reshape(shape + a.shape[1:]) for key, a in arrays.items()}, corrupt
+        corrupt = dict(pair for found in skipped for pair in found.items())
+        return {key: a.reshape(shape + a.shape[1:]) for key, a in arrays.items()}, corrupt, names
 
 
 def _seed(seed: int, stream: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 from PIL import Image, ImageDraw
 
 from data_pipelines.loader import Loader
@@ -37,7 +38,30 @@ def contact_sheet(
         batch = {name: array[0] for name, array in next(loader).items()}
         seen = jax.device_get(augment.augment(this, batch, **augmentation))
         tiles += [_tiles(seen, i) for i in range(len(seen["image"]))]
-    return _arrange(tiles[:rows], tile_width)
+    return _arrange(tiles[:rows], COLUMNS, tile_width)
+
+
+def prediction_sheet(
+    seen: Mapping[str, np.ndarray],
+    predictions: Float[np.ndarray, "b n H W"],
+    *,
+    rows: int,
+    tile_width: int,
+) -> Image.Image:
+    """One row for every example, with what the network made of it before what it should have.
+
+    Args:
+        seen: the batch of the training step, see `augment.TrainingBatch`.
+        predictions: share of each pixel that belongs to each slot's object, in [0, 1].
+        rows: the largest number of examples.
+        tile_width: width of a picture on the sheet, pixels.
+    """
+    tiles = []
+    for i in range(min(rows, len(predictions))):
+        *given, target = _tiles(seen, i)
+        shown = predictions[i] * seen["valid"][i][:, None, None]
+        tiles.append([*given, _tint(seen["image"][i], shown), target])
+    return _arrange(tiles, (*COLUMNS[:-1], "prediction", COLUMNS[-1]), tile_width)
 
 
 def _tiles(batch: Mapping[str, np.ndarray], i: int) -> list[np.ndarray]:
@@ -62,14 +86,16 @@ def _colours(count: int) -> Iterable[np.ndarray]:
     return (_COLOURS[i % len(_COLOURS)] for i in range(count))
 
 
-def _arrange(rows: Sequence[Sequence[np.ndarray]], tile_width: int) -> Image.Image:
+def _arrange(
+    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], tile_width: int
+) -> Image.Image:
     height, width = rows[0][0].shape[:2]
     tile = tile_width, round(tile_width * height / width)
     step_x, step_y = tile[0] + _GAP, tile[1] + _GAP
-    size = len(COLUMNS) * step_x - _GAP, _HEADING + len(rows) * step_y - _GAP
+    size = len(titles) * step_x - _GAP, _HEADING + len(rows) * step_y - _GAP
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(COLUMNS):
+    for column, title in enumerate(titles):
         draw.text((column * step_x + 2, 2), title, fill="black")
         for row, pictures in enumerate(rows):
             pixels = np.clip(pictures[column] * 255 + 0.5, 0, 255).astype(np.uint8)

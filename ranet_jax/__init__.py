@@ -5,6 +5,8 @@ video = ranet_jax.Segmenter(model, params)
 video.init(first_frame, mask)
 for frame in frames:
     labels = video.step(frame)
+
+`load` takes the directory of a checkpoint, or of a training run: then its best one.
 """
 
 import importlib

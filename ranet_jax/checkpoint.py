@@ -1,6 +1,7 @@
 """Checkpoints: an Orbax directory that holds the parameters and the model's own settings.
 
-The only file that imports Orbax. A checkpoint may also be one packed file, see `ranet_jax.packed`.
+With `run_checkpoints.py`, which keeps the state of a run beside them, the only file that imports
+Orbax. A checkpoint may also be one packed file, see `ranet_jax.packed`.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from ranet_jax import packed
+from ranet_jax import packed, run_checkpoints
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
 from ranet_jax.files import make_output_folder
@@ -52,15 +53,17 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
     """The model and its parameters from a checkpoint.
 
     Args:
-        path: a directory written by `save`, a file written by `packed.save`, or `default` for the
-            trained network that ships with the package.
+        path: a directory written by `save` or, as `checkpoints/STEP`, by a training run; of the
+            folder of a run itself the best checkpoint is taken, or the latest where none was
+            evaluated. Or a file written by `packed.save`, or `default` for the trained network
+            that ships with the package.
         precision: what convolutions compute in, `float32` or `bfloat16`.
 
     Raises:
         InputError: for a path that is missing, is no checkpoint, or holds the parameters of a
             network other than its settings describe.
     """
-    path = packed.find(path).absolute()
+    path = find(path)
     if path.is_file():
         return _load_packed(path, precision)
     model = model_from_settings(read_settings(path)["model"], precision)
@@ -89,12 +92,16 @@ def _load_packed(path: Path, precision: str) -> tuple[RANet, Params]:
 
 
 def read_settings(path: Path | str) -> dict:
-    """The settings kept in a checkpoint: `model` (fields of `RANet`) and `trained`.
+    """The settings kept in a checkpoint: `model` (fields of `RANet`), `trained`, and more if known.
+
+    A training run adds its `name`, its `stage` (`static` or `video`), the trained network it
+    started from as `init_from` ("none" where there was none) or the `backbone` alone, the `step`,
+    the `size` of the network's input (height, width) and `online` learning ({"iterations": 0}).
 
     Raises:
         InputError: for a path that is missing or is no checkpoint of this program.
     """
-    path = packed.find(path).absolute()
+    path = find(path)
     if path.is_file():
         return packed.read_settings(path)
     if not path.is_dir():
@@ -110,7 +117,7 @@ def read_settings(path: Path | str) -> dict:
         with _checkpointer() as checkpointer:
             items = ocp.args.Composite(settings=ocp.args.JsonRestore())
             settings = checkpointer.restore(path, items).settings
-        return {"model": settings["model"], "trained": settings["trained"]}
+        return {"model": settings["model"], "trained": settings["trained"], **settings}
     except Exception as error:  # storage errors come in every type
         raise _damaged(path) from error
 
@@ -145,8 +152,20 @@ def refuse_existing(path: Path | str) -> None:
         raise InputError(f"{path} exists already; choose another name or remove it first.")
 
 
+def find(path: Path | str) -> Path:
+    """Where a checkpoint is: of the folder of a run its best one, `default` the one that ships.
+
+    Raises:
+        InputError: if `default` was asked for and this version ships none.
+    """
+    path = packed.find(path).absolute()
+    folder = path / run_checkpoints.FOLDER
+    return run_checkpoints.best(folder) if folder.is_dir() else path
+
+
 def _checkpointer() -> ocp.Checkpointer:
-    parts = {"params": ocp.StandardCheckpointHandler(), "settings": ocp.JsonCheckpointHandler()}
+    # Orbax complains of what it finds and has no handler for.
+    parts = run_checkpoints.handlers() | {"metrics": ocp.JsonCheckpointHandler()}
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**parts))
 
 

@@ -195,7 +195,7 @@ def test_default_names_what_ships(saved, tmp_path, monkeypatch):
     shipped.write_bytes(saved[0].read_bytes())
     assert ranet_jax.load("default")[0] == saved[1]
     assert checkpoint.read_settings("default")["stage"] == "video"
-    assert hash_checkpoint(packed.find("default")) == hash_checkpoint("default")
+    assert hash_checkpoint(checkpoint.find("default")) == hash_checkpoint(packed.find("default"))
 
 
 def test_hash_changes_with_the_content(saved, tmp_path):

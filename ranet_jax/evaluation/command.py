@@ -204,10 +204,8 @@ def _segmenter(
     if arguments.baseline == "copy":
         return baselines.CopySegmenter(), {"baseline": "copy"}, None
     model, params = ranet_jax.load(arguments.checkpoint, precision=arguments.precision)
-    checkpoint = {
-        "path": str(arguments.checkpoint),
-        "sha256": records.hash_checkpoint(Path(arguments.checkpoint)),
-    }
+    path = checkpoints.find(arguments.checkpoint)
+    checkpoint = {"path": str(path), "sha256": records.hash_checkpoint(path)}
     settings = {"model": checkpoints.settings_of(model), "precision": arguments.precision}
     if arguments.baseline == "matching":
         segmenter = baselines.MatchingSegmenter(model, params)

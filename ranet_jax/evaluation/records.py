@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ranet_jax import packed
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.protocols import Video
@@ -95,7 +94,6 @@ def fingerprint(paths: Sequence[Path]) -> str:
 def hash_checkpoint(path: Path) -> str:
     """SHA-256 over the names and contents of a checkpoint's files; of its name if it has none."""
     digest = hashlib.sha256()
-    path = packed.find(path)
     if not path.exists():
         digest.update(str(path).encode())
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())

@@ -85,6 +85,40 @@ def test_a_saved_state_goes_on_exactly_with_any_number_of_workers(photographs, v
     assert take(running, 4) == expected
 
 
+def test_names_of_a_batch_are_those_of_its_photographs(photographs, image_set):
+    """Whatever the number of workers, and after going on elsewhere."""
+    told = {}
+    for workers in (0, 1):
+        running = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4, workers=workers)
+        for _ in range(4):
+            next(running)
+        told[workers] = [running.names(number) for number in range(4)]
+        running.close()
+    assert told[0] == told[1]
+    assert sorted(sum(told[0][:3], ())) == sorted(map(str, (image_set / "images").iterdir()))
+    again = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4)
+    again.set_state(again.get_state() | {"next_batch": 3})
+    next(again)
+    assert again.names(3) == told[0][3]
+    with pytest.raises(KeyError):
+        again.names(2)
+
+
+def test_a_state_goes_on_with_another_number_of_processes(photographs):
+    alone = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4)
+    next(alone)
+    state = alone.get_state()
+    expected = pictures(next(alone))
+    halves = []
+    for index in range(2):
+        half = loader.Loader(
+            [(photographs, 1)], SETTINGS, batch_size=2, process_index=index, process_count=2
+        )
+        half.set_state(state)
+        halves.append(pictures(next(half)))
+    assert [p for pair in zip(*halves, strict=True) for p in pair] == expected
+
+
 def test_a_state_of_other_data_is_refused(photographs, videos):
     state = loader.Loader([(photographs, 1)], SETTINGS, batch_size=2).get_state()
     for other in (

@@ -1,0 +1,77 @@
+"""Several processes, on one machine or on the hosts of a pod, as one run."""
+
+from types import TracebackType
+
+import jax
+
+from ranet_jax.errors import InputError
+
+
+class Membership:
+    """Of a run of several processes; as a context manager it ends in step with the others."""
+
+    def __enter__(self) -> "Membership":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Leaving waits for the others, who may be waiting for this one where it failed.
+        if kind is None or issubclass(kind, SystemExit):
+            jax.distributed.shutdown()
+
+
+def join(
+    *, coordinator: str | None = None, processes: int | None = None, process: int | None = None
+) -> Membership:
+    """Makes this process one of several that train together; call it before JAX is used.
+
+    On a TPU pod and under Slurm nothing needs to be said; elsewhere all three arguments.
+
+    Args:
+        coordinator: HOST:PORT that process 0 listens on and all can reach.
+        processes: how many there are.
+        process: this one's number, from 0.
+
+    Raises:
+        InputError: the arguments do not fit together, no cluster is found where there are none, or
+            the others cannot be reached.
+    """
+    _check(coordinator, processes, process)
+    # Of no effect but where there are only CPUs.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except (ValueError, RuntimeError) as error:
+        if coordinator is None:
+            raise InputError(
+                "No cluster was recognised: name the others with --coordinator HOST:PORT, "
+                "--processes and --process, or leave out --distributed."
+            ) from error
+        raise InputError(
+            f"Process {process} of {processes} cannot join at {coordinator} "
+            f"({str(error).splitlines()[0]}): check that process 0 runs and can be reached there."
+        ) from error
+    return Membership()
+
+
+def _check(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    given = (coordinator, processes, process)
+    if all(value is None for value in given):
+        return
+    if None in given:
+        raise InputError("--coordinator, --processes and --process go together: give all three.")
+    _, _, port = coordinator.rpartition(":")
+    if ":" not in coordinator or not port.isdigit():
+        raise InputError(
+            f"The coordinator {coordinator} has no port: write it as HOST:PORT, the same for all "
+            "processes."
+        )
+    if not 0 <= process < processes:
+        raise InputError(
+            f"There is no process {process} among {processes}: they count from 0, up to one below "
+            "--processes."
+        )
