@@ -46,7 +46,8 @@ def make_optimiser(
         schedule=schedule,
     )
     parts = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
-    parts.append(optax.scale_by_adam())
+    # As one vector: hundreds of small programs would take longer to compile than the network.
+    parts.append(optax.flatten(optax.scale_by_adam()))
     if backbone_rate != 1:
         parts.append(optax.masked(optax.scale(backbone_rate), _is_backbone))
     adam = optax.chain(*parts, optax.scale_by_learning_rate(rate))
