@@ -1,7 +1,16 @@
 """Where the tests find the reference numbers and the real data, and what they share."""
 
+import atexit
 import gc
+import os
+import shutil
+import tempfile
 from pathlib import Path
+
+# What one test compiles, in this process or in one it starts, serves the others.
+COMPILED = tempfile.mkdtemp(prefix="ranet-tests-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED
+atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
 
 import jax
 import oracle
@@ -68,6 +77,18 @@ def release_compiled_programs():
     yield
     jax.clear_caches()
     gc.collect()
+
+
+def pytest_sessionfinish(session):
+    """One of several test processes hands its figures to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = oracle.figures
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Takes the figures of a test process that has ended."""
+    oracle.figures.extend(getattr(node, "workeroutput", {}).get("figures", []))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -3,7 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import training_programs
 
 from ranet_jax.experiment import config as configs
 from ranet_jax.experiment import start
@@ -200,3 +202,23 @@ def test_pages_are_read_from_any_folder(tmp_path):
         check=True,
     )
     assert done.stdout.strip() == "ablation_no_video"
+
+
+@pytest.fixture(scope="module")
+def stepped(tmp_path_factory):
+    """Loss and largest change of every module, for each page."""
+    names = [name.replace(".py", "") for name in EXPERIMENTS]
+    return training_programs.run("pages", tmp_path_factory.mktemp("pages") / "out.npz", *names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_page_trains_every_part_of_its_network(stepped, name):
+    page, model = name.replace(".py", ""), configs.model_of(read(name))
+    assert np.isfinite(stepped[f"{page}/loss"]) and stepped[f"{page}/loss"] > 0
+    start = f"{page}/moved/"
+    moved = {key.removeprefix(start) for key in stepped if key.startswith(start) and stepped[key]}
+    expected = {"backbone", "matching_features", "merge", "lateral_connections", "pyramid"}
+    if model.correlation and model.ranking == "rank":
+        expected.add("ranking_network")
+    assert moved == expected

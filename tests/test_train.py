@@ -18,7 +18,9 @@ OPTIMISER = make_optimiser(learning_rate=1e-5, steps=10)
 
 @pytest.fixture(scope="module")
 def on_devices(tmp_path_factory):
-    return training_programs.run("devices", tmp_path_factory.mktemp("train") / "devices.npz", 8)
+    return training_programs.run(
+        "devices", tmp_path_factory.mktemp("train") / "devices.npz", devices=8
+    )
 
 
 @pytest.fixture(scope="module")

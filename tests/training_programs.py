@@ -14,13 +14,15 @@ import numpy as np
 FLAGS = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count={}"
 
 
-def run(name: str, out: Path, devices: int = 1, timeout: float = 900) -> dict[str, np.ndarray]:
+def run(
+    name: str, out: Path, *arguments: str, devices: int = 1, timeout: float = 1800
+) -> dict[str, np.ndarray]:
     """Runs the program `name`; what it saved, by name."""
     environment = {**os.environ, "XLA_FLAGS": FLAGS.format(devices), "JAX_PLATFORMS": "cpu"}
     here = Path(__file__).resolve()
     environment["PYTHONPATH"] = os.pathsep.join([str(here.parents[1]), str(here.parent)])
     ended = subprocess.run(
-        [sys.executable, str(here), name, str(out)],
+        [sys.executable, str(here), name, str(out), *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -49,6 +51,20 @@ def _flat(tree) -> dict[str, np.ndarray]:
     return {k: np.asarray(v) for k, v in flax.traverse_util.flatten_dict(tree, sep="/").items()}
 
 
+def _larger(batch, factor: int):
+    """The same pictures on a larger canvas, so that no two template cells are alike.
+
+    On a canvas with fewer grid positions than template cells, cells are equal, and rounding decides
+    their rank.
+    """
+    larger = {}
+    for key, value in batch.items():
+        if value.ndim >= 3:
+            value = value.repeat(factor, axis=1).repeat(factor, axis=2)
+        larger[key] = value * np.float32(factor) if key.endswith("box") else value
+    return larger
+
+
 def _spread(batch, devices: int):
     return {k: v.reshape(devices, -1, *v.shape[1:]) for k, v in batch.items()}
 
@@ -61,6 +77,7 @@ def devices(out: Path) -> None:
     from ranet_jax.optimiser import make_optimiser
 
     model, params, batch = _setup("single")
+    batch = _larger(batch, 4)
     # The paper's rate: Adam turns the rounding of a gradient that is zero into a whole step.
     optimiser = make_optimiser(learning_rate=1e-5, steps=10, clip_norm=1.0)
     results = {}
@@ -109,5 +126,39 @@ def learning(out: Path) -> None:
     np.savez(out, **results)
 
 
+def pages(out: Path, *names: str) -> None:
+    """A step of every page, of a network and a picture so small that it takes seconds."""
+    from test_augment import host_batch
+
+    from ranet_jax import train
+    from ranet_jax.experiment import config as configs
+    from ranet_jax.models.initialise import init_params
+    from ranet_jax.optimiser import make_optimiser
+
+    small = ["model.depth=14", "model.width=8", "data.height=64", "data.width=96", "steps=2000"]
+    results = {}
+    for name in names:
+        page, _, variant = name.partition(":")
+        path = Path(__file__).resolve().parents[1] / "configs" / f"{page}.py"
+        config = configs.read(
+            f"{path}:{variant}" if variant else str(path), [f"--config.{s}" for s in small]
+        )
+        model = configs.model_of(config)
+        optimiser = make_optimiser(**configs.optimiser_arguments(config))
+        step = train.make_step(model, optimiser, **configs.step_arguments(config))
+        params = init_params(model, seed=0)
+        state = train.create_state(params, optimiser, **configs.state_arguments(config))
+        slots = config.data.slots
+        batch = _spread(host_batch(seed=1, count=min(slots, 2), size=2, slots=slots), 1)
+        state, metrics = step(state, batch)
+        results[f"{name}/loss"] = np.asarray(metrics.compute()["loss"])
+        for module, before in params.items():
+            after = _flat(state.params[module])
+            moved = [np.abs(after[k] - v).max() for k, v in _flat(before).items()]
+            results[f"{name}/moved/{module}"] = np.max(moved)
+    np.savez(out, **results)
+
+
 if __name__ == "__main__":
-    {"devices": devices, "learning": learning}[sys.argv[1]](Path(sys.argv[2]))
+    program = {"devices": devices, "learning": learning, "pages": pages}[sys.argv[1]]
+    program(Path(sys.argv[2]), *sys.argv[3:])
