@@ -18,7 +18,7 @@ def get_config():
     config.name = "tiny"
     config.stage = "video"
     config.init_from = ""
-    config.steps = 900
+    config.steps = 600
 
     config.model.depth = 14
     config.model.width = 16
@@ -47,9 +47,9 @@ def get_config():
     config.held_out.split = "train"
     config.held_out.sequences = HELD_OUT
     config.held_out.frames = 10
-    config.held_out.every = 300
+    config.held_out.every = 200
 
     config.log.every = 20
-    config.log.pictures = 300
-    config.log.checkpoint = 300
+    config.log.pictures = 200
+    config.log.checkpoint = 200
     return config

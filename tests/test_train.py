@@ -30,13 +30,10 @@ def learnt(tmp_path_factory):
 
 @pytest.mark.parametrize("other", ["eight", "parts"])
 def test_any_number_of_devices_and_parts_does_the_same(on_devices, other):
-    for metric in ("loss", "iou", "gradient_norm"):
-        for number in (0, 1):
-            np.testing.assert_allclose(
-                on_devices[f"{other}:{metric}:{number}"],
-                on_devices[f"one:{metric}:{number}"],
-                rtol=1e-5,
-            )
+    for metric, rounding in (("loss", 1e-6), ("iou", 1e-6), ("gradient_norm", 1e-4)):
+        np.testing.assert_allclose(
+            on_devices[f"{other}:{metric}"], on_devices[f"one:{metric}"], rtol=rounding
+        )
     names = [name.split(":")[1] for name in on_devices if name.startswith("one:params/")]
     assert len(names) > 50
     for name in names:
@@ -46,13 +43,13 @@ def test_any_number_of_devices_and_parts_does_the_same(on_devices, other):
 
 
 def test_a_step_counts_moves_and_averages(on_devices):
-    assert on_devices["one:step"] == 2
+    assert on_devices["one:step"] == 1
     name = "pyramid/level3/logits/kernel"
     start, end = on_devices[f"start:params/{name}"], on_devices[f"one:params/{name}"]
     mean = on_devices[f"one:average/{name}"]
-    assert np.abs(end - start).max() > 1e-6
-    # Decays of 1/10 and 2/11: the mean of two updates lies between start and end, near the end.
-    assert 0 < np.abs(mean - end).max() < np.abs(end - start).max()
+    assert np.abs(end - start).max() > 1e-4
+    # The first decay is 1/10, whatever the one asked for.
+    np.testing.assert_allclose(mean, start + 0.9 * (end - start), atol=1e-7)
 
 
 def test_it_learns(learnt):

@@ -23,27 +23,6 @@ def data(tmp_path_factory):
     return small_run.write_data(tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """Where the runs of this module keep what they compile."""
-    return tmp_path_factory.mktemp("compiled")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(compiled):
-    settings = {
-        "jax_compilation_cache_dir": str(compiled),
-        "jax_persistent_cache_min_compile_time_secs": 0.5,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: jax.config.values[name] for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
 def lines(workdir) -> list[dict]:
     text = (workdir / "metrics.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()]
@@ -58,7 +37,7 @@ def measured(workdir) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def finished(data, tmp_path_factory, compile_once):
+def finished(data, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "finished"
     loop.run(small_run.config(data, log__pictures=3), workdir)
     return workdir
@@ -127,9 +106,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_unsaved(data, tmp_path):
     assert lines(tmp_path / "run") == []
 
 
-def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(
-    data, tmp_path, compiled
-):
+@pytest.mark.slow
+def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(data, tmp_path):
     """To the bit: losses, scores, parameters, averages and the optimiser's state."""
     settings = {
         "steps": 18,
@@ -137,10 +115,9 @@ def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(
         "log__checkpoint": 3,
         "held_out__every": 9,
     }
-    environment = small_run.compiling_once(compiled)
 
     def start(workdir):
-        return small_run.start_command(data, workdir, environment=environment, **settings)
+        return small_run.start_command(data, workdir, **settings)
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     _finish(start(whole))

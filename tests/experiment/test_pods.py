@@ -34,20 +34,13 @@ def data(tmp_path_factory):
     return small_run.write_data(tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    return small_run.compiling_once(tmp_path_factory.mktemp("compiled"))
-
-
-def start_two(data, workdir, compiled, **settings):
+def start_two(data, workdir, **settings):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
     together = ["--coordinator", coordinator, "--processes", "2"]
     return [
-        small_run.start_command(
-            data, workdir, *together, "--process", str(i), environment=compiled, **settings
-        )
+        small_run.start_command(data, workdir, *together, "--process", str(i), **settings)
         for i in range(2)
     ]
 
@@ -70,11 +63,12 @@ def series(workdir, name) -> list[float]:
     return [record[name] for record in records if name in record]
 
 
-def test_two_processes_do_what_one_does(data, compiled, tmp_path):
+@pytest.mark.slow
+def test_two_processes_do_what_one_does(data, tmp_path):
     """Losses, gradients, scores and updated parameters; one of the two writes and speaks."""
     alone, together = tmp_path / "alone", tmp_path / "together"
-    finish([small_run.start_command(data, alone, environment=compiled, **SETTINGS)], 0)
-    first, second = finish(start_two(data, together, compiled, **SETTINGS), 0)
+    finish([small_run.start_command(data, alone, **SETTINGS)], 0)
+    first, second = finish(start_two(data, together, **SETTINGS), 0)
     assert "step 4/4" in first
     assert all(line.startswith("[Gloo]") for line in second.splitlines()), second
     for name in ("loss", "gradient_norm"):
@@ -93,10 +87,11 @@ def test_two_processes_do_what_one_does(data, compiled, tmp_path):
     assert len(list((together / "pictures").iterdir())) == 2
 
 
-def test_all_stop_where_one_is_told_to(data, compiled, tmp_path):
+@pytest.mark.slow
+def test_all_stop_where_one_is_told_to(data, tmp_path):
     """And what they saved is what one process goes on from."""
     settings = SETTINGS | {"held_out__every": 0, "log__pictures": 0, "log__checkpoint": 10_000}
-    processes = start_two(data, tmp_path, compiled, **settings | {"steps": 10_000})
+    processes = start_two(data, tmp_path, **settings | {"steps": 10_000})
     while not (tmp_path / "metrics.jsonl").exists() or len(series(tmp_path, "loss")) < 3:
         assert all(process.poll() is None for process in processes), processes[0].stderr.read()
         time.sleep(0.05)
@@ -104,9 +99,7 @@ def test_all_stop_where_one_is_told_to(data, compiled, tmp_path):
     finish(processes, 143)
     (saved,) = (tmp_path / "checkpoints").iterdir()
     steps = int(saved.name) + 1
-    command = small_run.start_command(
-        data, tmp_path, environment=compiled, **settings | {"steps": steps}
-    )
+    command = small_run.start_command(data, tmp_path, **settings | {"steps": steps})
     finish([command], 0)
     assert len(series(tmp_path, "loss")) == steps
 
