@@ -10,7 +10,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from jaxtyping import Array, Bool
 from PIL import Image
 
 from ranet_jax.array_typing import Frame, HostMask, ObjectMasks, Params
+from ranet_jax.benchmark_lines import MIB, print_header, print_network, print_pipeline
+from ranet_jax.benchmark_timing import Contestant, Memory, alternate, ratio
 from ranet_jax.checkpoint import PRECISIONS, settings_of
 from ranet_jax.demo_clip import render_clip
 from ranet_jax.errors import InputError
@@ -34,7 +36,6 @@ from ranet_jax.segmenter import Segmenter
 from ranet_jax.video import segment_video
 
 Size = tuple[int, int]
-MIB = 2**20
 NETWORK_TIMED = (
     "network: one step from a frame and the previous masks to logits, all on the device, template "
     "encoded before; wall time until the result is there, median (range) over the rounds"
@@ -53,45 +54,6 @@ class NetworkInputs:
     frame: Frame
     previous_masks: ObjectMasks
     valid: Bool[Array, "b n"]
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What the compiler plans for one step, in bytes."""
-
-    arguments: int
-    results: int
-    temporary: int
-
-    @property
-    def total(self) -> int:
-        """All that is on the device while the step runs."""
-        return self.arguments + self.results + self.temporary
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """One program that takes its turn in every round.
-
-    Attributes:
-        label: for the report.
-        run: one step, which returns when its result is there.
-        compile_seconds: None where nothing is compiled.
-        memory: None where nothing is known before it runs.
-    """
-
-    label: str
-    run: Callable[[], object]
-    compile_seconds: float | None = None
-    memory: Memory | None = None
-
-
-@dataclass(frozen=True)
-class Times:
-    """Seconds of every round; `processor` counts all threads of this process."""
-
-    wall: tuple[float, ...]
-    processor: tuple[float, ...]
 
 
 def run_benchmark(
@@ -142,7 +104,7 @@ def run_benchmark(
         "network": [],
         "pipeline": [],
     }
-    _print_header(report)
+    print_header(report)
     for size in sizes:
         for precision in precisions:
             chosen = model.clone(dtype=PRECISIONS[precision])
@@ -158,7 +120,7 @@ def run_benchmark(
                     report["pipeline"].append(
                         group | _time_pipeline(chosen, params, size, count, frames)
                     )
-                    _print_pipeline(report["pipeline"][-1])
+                    print_pipeline(report["pipeline"][-1])
     report["peak_memory"] = _peak_memory()
     print(
         "; ".join(f"{name} {value / MIB:,.0f} MiB" for name, value in report["peak_memory"].items())
@@ -227,26 +189,6 @@ def split_objects(labels: HostMask, objects: int) -> HostMask:
     return split
 
 
-def alternate(contestants: Sequence[Contestant], rounds: int) -> list[Times]:
-    """Runs all contestants in turn, `rounds` times, after a round that is not counted."""
-    measured = [([], []) for _ in contestants]
-    for contestant in contestants:
-        contestant.run()
-    for _ in range(rounds):
-        for contestant, (wall, processor) in zip(contestants, measured, strict=True):
-            clocks = time.perf_counter(), time.process_time()
-            contestant.run()
-            wall.append(time.perf_counter() - clocks[0])
-            processor.append(time.process_time() - clocks[1])
-    return [Times(tuple(wall), tuple(processor)) for wall, processor in measured]
-
-
-def ratio(times: Sequence[float], others: Sequence[float]) -> dict[str, float]:
-    """Median, smallest and largest of the ratios round by round."""
-    ratios = [a / b for a, b in zip(times, others, strict=True)]
-    return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
-
-
 def _network_group(
     model: RANet,
     params: Params,
@@ -281,7 +223,7 @@ def _network_group(
                 case["ratio_to_torch"] = ratio(measured.wall, other.wall)
                 case["processor_ratio_to_torch"] = ratio(measured.processor, other.processor)
         cases.append(case)
-        _print_network(case, objects[0])
+        print_network(case, objects[0])
     return cases
 
 
@@ -348,66 +290,6 @@ def _peak_memory() -> dict[str, int]:
     unit = 1 if platform.system() == "Darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return found | {"peak resident memory of this process, all cases together": peak}
-
-
-def _print_header(report: Mapping[str, Any]) -> None:
-    machine, device = report["hardware"], report["device"]
-    print(
-        f"{machine['processor']}, {report['usable_cores']} of {machine['cores']} cores, "
-        f"{machine.get('memory_gib', '?')} GiB; "
-        f"device: {device['count']} x {device['kind']} ({device['platform']}); "
-        f"load average {report['load_average']:.1f}"
-    )
-    print(", ".join(f"{name} {version}" for name, version in report["versions"].items()))
-    model = report["model"]
-    print(f"RANet for {model['objects']} objects, ResNet-{model['depth']}, width {model['width']}")
-    for line in report["timed"]:
-        print(line, flush=True)
-
-
-def _print_network(case: Mapping[str, Any], first: int) -> None:
-    wall = [1000 * seconds for seconds in case["seconds"]]
-    line = (
-        f"network {_case_name(case)}, batch {case['batch']}, {case['program']}: "
-        f"{statistics.median(wall):.1f} ms a step ({min(wall):.1f} to {max(wall):.1f}, {len(wall)} "
-        f"rounds), {case['frames_per_second']:.2f} frames/s"
-    )
-    if "memory_bytes" in case:
-        memory = {name: value / MIB for name, value in case["memory_bytes"].items()}
-        line += (
-            f"; compiled in {case['compile_seconds']:.1f} s; {memory['total']:,.0f} MiB, "
-            f"{memory['temporary']:,.0f} of them temporary"
-        )
-    if "times_first" in case:
-        line += f"; {_spread(case['times_first'])} times {_objects(first)}"
-    print(line, flush=True)
-    if "ratio_to_torch" in case:
-        print(
-            f"  ratio to PyTorch, round by round: {_spread(case['ratio_to_torch'])}; in processor "
-            f"time {_spread(case['processor_ratio_to_torch'])}",
-            flush=True,
-        )
-
-
-def _print_pipeline(case: Mapping[str, Any]) -> None:
-    print(
-        f"pipeline {_case_name(case)}: {case['frames_per_second']:.2f} frames/s over "
-        f"{case['frames'] - 2} frames; {case['start_up_seconds']:.1f} s to start",
-        flush=True,
-    )
-
-
-def _case_name(case: Mapping[str, Any]) -> str:
-    height, width = case["size"]
-    return f"{height}x{width} {case['precision']}, {_objects(case['objects'])}"
-
-
-def _objects(count: int) -> str:
-    return f"{count} object{'s' if count > 1 else ''}"
-
-
-def _spread(found: Mapping[str, float]) -> str:
-    return f"{found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
 
 
 def _check(model, sizes, precisions, objects, batches, repeats, frames, against_torch) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ranet_jax import benchmark
-from ranet_jax.benchmark import Contestant, alternate, ratio, run_benchmark, split_objects
+from ranet_jax.benchmark import run_benchmark, split_objects
+from ranet_jax.benchmark_timing import Contestant, alternate, ratio
 from ranet_jax.cli import main
 from ranet_jax.errors import InputError
 

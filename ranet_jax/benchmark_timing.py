@@ -1,0 +1,65 @@
+"""Programs that take turns: whatever else the machine does falls on all of them alike."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the compiler plans for one step, in bytes."""
+
+    arguments: int
+    results: int
+    temporary: int
+
+    @property
+    def total(self) -> int:
+        """All that is on the device while the step runs."""
+        return self.arguments + self.results + self.temporary
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One program that takes its turn in every round.
+
+    Attributes:
+        label: for the report.
+        run: one step, which returns when its result is there.
+        compile_seconds: None where nothing is compiled.
+        memory: None where nothing is known before it runs.
+    """
+
+    label: str
+    run: Callable[[], object]
+    compile_seconds: float | None = None
+    memory: Memory | None = None
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of every round; `processor` counts all threads of this process."""
+
+    wall: tuple[float, ...]
+    processor: tuple[float, ...]
+
+
+def alternate(contestants: Sequence[Contestant], rounds: int) -> list[Times]:
+    """Runs all contestants in turn, `rounds` times, after a round that is not counted."""
+    measured = [([], []) for _ in contestants]
+    for contestant in contestants:
+        contestant.run()
+    for _ in range(rounds):
+        for contestant, (wall, processor) in zip(contestants, measured, strict=True):
+            clocks = time.perf_counter(), time.process_time()
+            contestant.run()
+            wall.append(time.perf_counter() - clocks[0])
+            processor.append(time.process_time() - clocks[1])
+    return [Times(tuple(wall), tuple(processor)) for wall, processor in measured]
+
+
+def ratio(times: Sequence[float], others: Sequence[float]) -> dict[str, float]:
+    """Median, smallest and largest of the ratios round by round."""
+    ratios = [a / b for a, b in zip(times, others, strict=True)]
+    return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
