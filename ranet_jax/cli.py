@@ -17,7 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ranet_jax.errors import InputError
-from ranet_jax.online_arguments import add_online_arguments, make_segmenter
+from ranet_jax.network_arguments import (
+    add_network_arguments,
+    add_online_arguments,
+    make_segmenter,
+    segmenter_settings,
+)
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -156,22 +161,6 @@ def new_parser(
     )
 
 
-def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what every command that runs the network asks for."""
-    parser.add_argument("--checkpoint", help="folder or packed file of a checkpoint, or `default`")
-    parser.add_argument(
-        "--combine",
-        choices=("softmax", "argmax"),
-        help="how objects share out a frame (default: the checkpoint's own setting)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("float32", "bfloat16"),
-        default="float32",
-        help="arithmetic of the convolutions (default: %(default)s)",
-    )
-
-
 def _segment(args: argparse.Namespace) -> None:
     if args.checkpoint is None:
         raise InputError(
@@ -187,7 +176,7 @@ def _segment(args: argparse.Namespace) -> None:
     video, mask = open_video(args.input), read_mask(args.mask, first=True)
     make_output_folder(args.out)
     model, params = checkpoint.load(args.checkpoint, precision=args.precision)
-    segmenter = make_segmenter(args, model, params, combine=args.combine)
+    segmenter = make_segmenter(args, model, params)
     summary = segment_video(
         segmenter,
         video,
@@ -221,7 +210,7 @@ def _demo(args: argparse.Namespace) -> None:
         model, params = untrained_network(args.precision)
     else:
         model, params = checkpoint.load(args.checkpoint, precision=args.precision)
-    segmenter = Segmenter(model, params, combine=args.combine)
+    segmenter = Segmenter(model, params, **segmenter_settings(args))
     run_demo(segmenter, args.out, frames=args.frames, objects=args.objects)
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class ShiftingSegmenter:
-    def __init__(self, model, params, *, combine):
+    def __init__(self, model, params, *, combine, size):
         self.made_with = (model, params, combine)
         MADE.append(self.made_with)
 
@@ -53,8 +53,8 @@ def network(monkeypatch):
         return f"converted {source} to {out} for {objects}"
 
     fakes = {
-        "checkpoint": types.SimpleNamespace(load=load),
-        "segmenter": types.SimpleNamespace(Segmenter=ShiftingSegmenter),
+        "checkpoint": types.SimpleNamespace(load=load, read_settings=lambda path: {}),
+        "segmenter": types.SimpleNamespace(Segmenter=ShiftingSegmenter, NETWORK_SIZE=(64, 96)),
         "convert": types.SimpleNamespace(convert=convert),
     }
     for name, fake in fakes.items():
@@ -244,8 +244,10 @@ SLOW_RUN = """
         def probability_maps(self):
             return {1: np.full(self.labels.shape, 0.5, np.float32)}
 
-    sys.modules["ranet_jax.segmenter"] = types.SimpleNamespace(Segmenter=Segmenter)
-    fake = types.SimpleNamespace(load=lambda *_, **__: (None, None))
+    sys.modules["ranet_jax.segmenter"] = types.SimpleNamespace(
+        Segmenter=Segmenter, NETWORK_SIZE=(64, 96)
+    )
+    fake = types.SimpleNamespace(load=lambda *_, **__: (None, None), read_settings=lambda _: {})
     sys.modules["ranet_jax.checkpoint"] = ranet_jax.checkpoint = fake
     sys.exit(main(sys.argv[1:]))
 """

@@ -10,7 +10,13 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import evaluate, inference, plots, protocols, records, scoring
 from ranet_jax.evaluation.protocols import Video
 from ranet_jax.evaluation.scoring import Scores
-from ranet_jax.online_arguments import add_online_arguments, make_segmenter, online_settings
+from ranet_jax.network_arguments import (
+    add_online_arguments,
+    add_segmenter_arguments,
+    make_segmenter,
+    online_settings,
+    segmenter_settings,
+)
 
 EXAMPLE = (
     "example: ranet evaluate --dataset davis2016 --root DAVIS --split val "
@@ -51,12 +57,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--sequences", type=_names, help="only these, separated by commas")
     parser.add_argument("--batch", type=_positive, default=1, help="videos in flight (default 1)")
-    parser.add_argument(
-        "--combine",
-        choices=("softmax", "argmax"),
-        help="how objects share out a frame (default: the checkpoint's own setting)",
-    )
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    add_segmenter_arguments(parser)
     add_online_arguments(parser)
     parser.add_argument("--processes", type=_positive, help="for scoring (default: one a core)")
     parser.add_argument("--name", help="of the run in tables and plots (default: name of --out)")
@@ -206,9 +207,14 @@ def _segmenter(
     model, params = ranet_jax.load(arguments.checkpoint, precision=arguments.precision)
     path = checkpoints.find(arguments.checkpoint)
     checkpoint = {"path": str(path), "sha256": records.hash_checkpoint(path)}
-    settings = {"model": checkpoints.settings_of(model), "precision": arguments.precision}
+    size = segmenter_settings(arguments)["size"]
+    settings = {
+        "model": checkpoints.settings_of(model),
+        "precision": arguments.precision,
+        "size": list(size),
+    }
     if arguments.baseline == "matching":
-        segmenter = baselines.MatchingSegmenter(model, params)
+        segmenter = baselines.MatchingSegmenter(model, params, size=size)
         return segmenter, {"baseline": "matching", **settings}, checkpoint
     settings = {
         **checkpoints.read_settings(arguments.checkpoint),
@@ -216,9 +222,7 @@ def _segmenter(
         "combine": arguments.combine or model.combine,
         **online_settings(arguments),
     }
-    segmenter = make_segmenter(
-        arguments, model, params, combine=arguments.combine, devices=jax.local_devices()
-    )
+    segmenter = make_segmenter(arguments, model, params, devices=jax.local_devices())
     return segmenter, settings, checkpoint
 
 

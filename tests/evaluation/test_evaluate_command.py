@@ -7,6 +7,7 @@ import json
 import sys
 import types
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,12 +31,14 @@ def network(monkeypatch, fake_segmenter):
     """A package whose networks are fakes; gives the list of segmenters that were made."""
     made = []
 
-    def segmenter(model, params, *, combine, devices):
+    def segmenter(model, params, *, combine, size, devices):
         made.append(fake_segmenter())
         return made[-1]
 
     checkpoints = types.ModuleType("ranet_jax.checkpoint")
     checkpoints.read_settings = lambda path: {"model": {}, "trained": True, "stage": "static"}
+    checkpoints.settings_of = lambda model: {"ranking": model.ranking, "depth": model.depth}
+    checkpoints.find = Path
     monkeypatch.setitem(sys.modules, "ranet_jax.checkpoint", checkpoints)
     monkeypatch.setattr("ranet_jax.checkpoint", checkpoints, raising=False)
     monkeypatch.setattr("ranet_jax.load", lambda path, precision: (Model(), {}), raising=False)
@@ -79,12 +82,8 @@ def test_a_checkpoint_over_a_split(network, checkpoint, davis_root, tmp_path, ca
 
     assert results["name"] == "small-none" and results["whole_split"]
     assert len(results["checkpoint"]["sha256"]) == 64
-    assert results["settings"]["model"] == {
-        "ranking": "none",
-        "correlation": True,
-        "depth": 50,
-        "combine": "softmax",
-    }
+    assert results["settings"]["model"] == {"ranking": "none", "depth": 50}
+    assert results["settings"]["size"] == [480, 864]
     assert results["settings"]["combine"] == "softmax"
     assert results["settings"]["stage"] == "static"
     assert {"python", "numpy", "jax"} <= set(results["versions"])
@@ -162,7 +161,7 @@ def fake_baseline(monkeypatch, fake_segmenter):
     def replace(name):
         made = []
 
-        def segmenter(model, params):
+        def segmenter(model, params, *, size):
             made.append(fake_segmenter())
             return made[-1]
 

@@ -1,4 +1,4 @@
-"""What commands that segment ask about online learning. Light: `--help` imports no JAX."""
+"""What commands that segment ask about the network. Light: `--help` imports no JAX."""
 
 import argparse
 import math
@@ -8,6 +8,49 @@ if TYPE_CHECKING:
     from ranet_jax.array_typing import Params
     from ranet_jax.models.ranet import RANet
     from ranet_jax.segmenter import Segmenter
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--checkpoint` and what `add_segmenter_arguments` adds."""
+    parser.add_argument("--checkpoint", help="folder or name of a checkpoint")
+    add_segmenter_arguments(parser)
+
+
+def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--combine`, `--precision` and `--size`."""
+    parser.add_argument(
+        "--combine",
+        choices=("softmax", "argmax"),
+        help="how objects share out a frame (default: the checkpoint's own setting)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="arithmetic of the convolutions (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="HEIGHTxWIDTH",
+        help="what frames are fitted to, multiples of 32 (default: what the checkpoint was trained "
+        "at, or 480x864)",
+    )
+
+
+def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """`combine` and `size` of the `Segmenter` that the arguments ask for.
+
+    Args:
+        arguments: parsed, with those of `add_network_arguments` among them.
+    """
+    from ranet_jax.checkpoint import read_settings
+    from ranet_jax.segmenter import NETWORK_SIZE
+
+    size = arguments.size
+    if size is None and arguments.checkpoint is not None:
+        size = read_settings(arguments.checkpoint).get("size")
+    return {"combine": arguments.combine, "size": tuple(size or NETWORK_SIZE)}
 
 
 def add_online_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,11 +97,12 @@ def make_segmenter(
     """The segmenter that the arguments ask for.
 
     Args:
-        arguments: parsed, with those of `add_online_arguments` among them.
+        arguments: parsed, with those of `add_network_arguments` and `add_online_arguments`.
         model: the network.
         params: its parameters.
-        **settings: of `Segmenter`.
+        **settings: of `Segmenter`, beside `segmenter_settings`.
     """
+    settings |= segmenter_settings(arguments)
     if not arguments.online:
         import ranet_jax
 
@@ -76,6 +120,13 @@ def _whole_number(least: int):
         return int(text)
 
     return read
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 480x864")
+    return int(sides[0]), int(sides[1])
 
 
 def _rate(text: str) -> float:
