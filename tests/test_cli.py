@@ -230,10 +230,13 @@ def test_help_needs_no_jax():
 
 
 SLOW_RUN = """
-    import sys, time, types
+    import signal, sys, time, types
     import numpy as np
     import ranet_jax
     from ranet_jax.cli import main
+
+    # A shell's background job ignores Ctrl-C, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     class Segmenter:
         def __init__(self, *_, **__): pass

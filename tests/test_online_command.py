@@ -107,7 +107,7 @@ def test_evaluate_adapts_to_every_video_and_resumes(work, tmp_path, capsys):
     "words, sentence",
     [
         (("--online", "5", "--batch", "2"), "one video at a time: leave --batch away"),
-        (("--online", "5", "--predictions", "folder"), "with --predictions there is none"),
+        (("--online", "5", "--predictions", "folder"), "leave out --predictions"),
     ],
 )
 def test_what_does_not_go_with_online(work, tmp_path, capsys, words, sentence):

@@ -118,7 +118,15 @@ def pages(out: Path, *names: str) -> None:
     from ranet_jax.models.initialise import init_params
     from ranet_jax.optimiser import make_optimiser
 
-    small = ["model.depth=14", "model.width=8", "data.height=64", "data.width=96", "steps=2000"]
+    # One rate for all: it is part of the program, and equal programs are compiled once.
+    small = [
+        "optimiser.learning_rate=1e-4",
+        "model.depth=14",
+        "model.width=8",
+        "data.height=64",
+        "data.width=96",
+        "steps=2000",
+    ]
     results = {}
     for name in names:
         page, _, variant = name.partition(":")

@@ -197,7 +197,7 @@ def test_unknown_settings_are_refused():
 def test_the_settings_of_the_augmentation_are_its_arguments():
     import inspect
 
-    signature = inspect.signature(augment.augment)
+    signature = inspect.signature(augment.augment_each)
     keywords = {name for name, p in signature.parameters.items() if p.kind == p.KEYWORD_ONLY}
     assert keywords == set(augment.NOTHING)
 

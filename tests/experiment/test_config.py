@@ -166,7 +166,7 @@ def test_sections_become_arguments(small_config, data_root):
         "split": "train",
         "sequences": ("cow",),
         "frames": 10,
-        "every": 300,
+        "every": 200,
     }
     assert configs.log_arguments(config).keys() == {"every", "pictures", "checkpoint", "keep"}
     assert configs.online_arguments(config) == {

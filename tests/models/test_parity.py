@@ -9,6 +9,11 @@ from oracle import SIZE, bound, compare, compare_statistics, thin
 from ranet_jax.models.encoder import pool_template
 
 
+def one_frame_after_the_other(network, template_frame, template_masks, *frame):
+    """As a video is segmented; `RANet.__call__` encodes both frames together."""
+    return network.segment(network.encode_template(template_frame, template_masks), *frame)
+
+
 def run(model, params, inputs: dict, slots: int, objects: int):
     """Logits and intermediates by path; template and frame are the encoder's calls 0 and 1."""
 
@@ -20,7 +25,11 @@ def run(model, params, inputs: dict, slots: int, objects: int):
     valid = np.arange(slots)[None] < np.full((len(inputs["frame"]), 1), objects)
     logits, variables = jax.jit(
         lambda params, *args: model.apply(
-            {"params": params}, *args, mutable="intermediates", capture_intermediates=True
+            {"params": params},
+            *args,
+            method=one_frame_after_the_other,
+            mutable="intermediates",
+            capture_intermediates=True,
         )
     )(
         params,

@@ -45,6 +45,19 @@ def shapes(model) -> dict:
     return {name: leaf.shape for name, leaf in flat.items()}
 
 
+@pytest.mark.parametrize("objects, n", [("single", 1), ("multi", 2)])
+def test_both_frames_together_are_one_after_the_other(small, objects, n):
+    """Training encodes them in one batch, a video does not."""
+
+    def separately(network, template_frame, template_masks, *frame):
+        return network.segment(network.encode_template(template_frame, template_masks), *frame)
+
+    model, params = small(objects=objects)
+    args = inputs(2, n)
+    apart = jax.jit(functools.partial(model.apply, method=separately))({"params": params}, *args)
+    np.testing.assert_allclose(apply(model, params, args), apart, atol=2e-3)
+
+
 @pytest.mark.parametrize("size", [(32, 32), (96, 128), (256, 448)])
 @pytest.mark.parametrize("objects, n", [("single", 1), ("multi", 2)])
 def test_any_multiple_of_32_with_the_same_parameters(small, size, objects, n):
