@@ -30,7 +30,7 @@ def learnt(tmp_path_factory):
 
 @pytest.mark.parametrize("other", ["eight", "parts"])
 def test_any_number_of_devices_and_parts_does_the_same(on_devices, other):
-    for metric, rounding in (("loss", 1e-6), ("iou", 1e-6), ("gradient_norm", 1e-4)):
+    for metric, rounding in (("loss", 1e-6), ("iou", 1e-3), ("gradient_norm", 1e-3)):
         np.testing.assert_allclose(
             on_devices[f"{other}:{metric}"], on_devices[f"one:{metric}"], rtol=rounding
         )
@@ -47,7 +47,7 @@ def test_a_step_counts_moves_and_averages(on_devices):
     name = "pyramid/level3/logits/kernel"
     start, end = on_devices[f"start:params/{name}"], on_devices[f"one:params/{name}"]
     mean = on_devices[f"one:average/{name}"]
-    assert np.abs(end - start).max() > 1e-4
+    assert np.abs(end - start).max() > 1e-6
     # The first decay is 1/10, whatever the one asked for.
     np.testing.assert_allclose(mean, start + 0.9 * (end - start), atol=1e-7)
 

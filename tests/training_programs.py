@@ -64,7 +64,7 @@ def devices(out: Path) -> None:
 
     model, params, batch = _setup("single")
     # Not Adam, which turns the rounding of a gradient that is zero into a whole step.
-    optimiser = optax.sgd(1e-2)
+    optimiser = optax.sgd(1e-3)
     results = {}
     for name, count, parts in (("one", 1, 1), ("eight", 8, 1), ("parts", 1, 2)):
         step = train.make_step(
