@@ -3,7 +3,7 @@ VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test test-small test-full-size lint clean
 
 install: $(VENV)/.installed
 
@@ -24,9 +24,13 @@ FULL_SIZE := tests/models/test_parity.py tests/test_video_parity.py
 # All other tests are of small networks, whose time is that of compiling them.
 COMPILE_SOON := XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)"
 
-test: $(VENV)/.installed-test
+test: test-small test-full-size
+
+test-small: $(VENV)/.installed-test
 	$(COMPILE_SOON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
 		$(addprefix --ignore=,$(FULL_SIZE)) $(PYTEST_ARGS)
+
+test-full-size: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(FULL_SIZE) $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
