@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 from ranet_jax import packed, run_checkpoints
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
-from ranet_jax.files import make_output_folder
+from ranet_jax.files import make_output_folder, refuse_existing
 from ranet_jax.models.initialise import abstract_params
 from ranet_jax.models.ranet import RANet
 
@@ -144,12 +144,6 @@ def model_from_settings(settings: dict, precision: str = "float32") -> RANet:
             "wrote it."
         )
     return RANet(**settings, dtype=PRECISIONS[precision])
-
-
-def refuse_existing(path: Path | str) -> None:
-    """Raises InputError where `path` exists: a checkpoint is never overwritten."""
-    if Path(path).exists():
-        raise InputError(f"{path} exists already; choose another name or remove it first.")
 
 
 def find(path: Path | str) -> Path:

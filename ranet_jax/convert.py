@@ -15,6 +15,7 @@ import numpy as np
 from ranet_jax import checkpoint
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
+from ranet_jax.files import refuse_existing
 from ranet_jax.models.initialise import abstract_params, init_params
 from ranet_jax.models.ranet import Objects, RANet
 from ranet_jax.models.resnet import STAGES
@@ -85,7 +86,7 @@ def convert(source: Path, out: Path, objects: Objects = "single", seed: int = 0)
         InputError: for a file that cannot be read or does not hold such weights, with every
             unknown, missing and wrongly shaped name; nothing is written then.
     """
-    checkpoint.refuse_existing(out)
+    refuse_existing(out)
     state = read_state_dict(source)
     if any(name.startswith("base_model.") for name in state):
         model, params, lines = from_ranet(state, objects)

@@ -24,6 +24,12 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def refuse_existing(path: Path | str) -> None:
+    """Raises InputError where `path` exists: a checkpoint is never overwritten."""
+    if Path(path).exists():
+        raise InputError(f"{path} exists already; choose another name or remove it first.")
+
+
 def make_output_folder(path: Path) -> Path:
     """Makes the folder and tries a file in it, so that a long run does not fail at its end.
 

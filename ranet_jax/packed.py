@@ -19,7 +19,7 @@ from jaxtyping import Float, Int8
 
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
-from ranet_jax.files import make_output_folder, replacing
+from ranet_jax.files import make_output_folder, refuse_existing, replacing
 
 DEFAULT = "default"
 LIMIT = 40_000_000  # bytes; what a repository can carry
@@ -95,8 +95,7 @@ def save(
     path = Path(path).absolute()
     if path.suffix != ".npz":
         raise InputError(f"{path.name} is no name for a packed checkpoint: let it end in .npz.")
-    if path.exists():
-        raise InputError(f"{path} exists already; choose another name or remove it first.")
+    refuse_existing(path)
     flat = {name: np.asarray(value, np.float32) for name, value in _flatten(params).items()}
     for name, value in flat.items():
         if not np.isfinite(value).all():
