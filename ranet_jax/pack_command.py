@@ -41,8 +41,10 @@ def run(arguments: argparse.Namespace) -> None:
     from ranet_jax import checkpoint
     from ranet_jax.evaluation.records import print_table
 
-    _, params = checkpoint.load(arguments.checkpoint)
-    settings = checkpoint.read_settings(arguments.checkpoint)
+    # Once for both: the best checkpoint of a run that is still going may be another one later.
+    path = checkpoint.find(arguments.checkpoint)
+    _, params = checkpoint.load(path)
+    settings = checkpoint.read_settings(path)
     layers = packed.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
     rounded = [layer for layer in layers if layer.levels]
     columns = ("Layer", "Bits", "kB", "Largest error", "Mean error")

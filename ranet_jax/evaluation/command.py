@@ -204,8 +204,9 @@ def _segmenter(
 
     if arguments.baseline == "copy":
         return baselines.CopySegmenter(), {"baseline": "copy"}, None
-    model, params = ranet_jax.load(arguments.checkpoint, precision=arguments.precision)
+    # Once for all: the best checkpoint of a run that is still going may be another one later.
     path = checkpoints.find(arguments.checkpoint)
+    model, params = ranet_jax.load(path, precision=arguments.precision)
     checkpoint = {"path": str(path), "sha256": records.hash_checkpoint(path)}
     size = segmenter_settings(arguments)["size"]
     settings = {
@@ -217,7 +218,7 @@ def _segmenter(
         segmenter = baselines.MatchingSegmenter(model, params, size=size)
         return segmenter, {"baseline": "matching", **settings}, checkpoint
     settings = {
-        **checkpoints.read_settings(arguments.checkpoint),
+        **checkpoints.read_settings(path),
         **settings,
         "combine": arguments.combine or model.combine,
         **online_settings(arguments),
