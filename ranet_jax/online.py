@@ -27,6 +27,7 @@ from ranet_jax.models.ranet import RANet
 from ranet_jax.ops import object_box
 from ranet_jax.segmenter import NETWORK_SIZE, Segmenter
 from ranet_jax.slots import bucket, check_frame, check_mask, object_ids, slot_labels
+from ranet_jax.train import network_logits
 
 LEARNING_RATE = 1e-6
 _REPORTS = 20  # of progress in one fine-tuning
@@ -322,8 +323,7 @@ def _loss(
     draw, warp = jax.random.split(key)
     batch = _draw_batch(draw, first, recipe.slots, recipe.batch_size, jitter)
     seen = augment(warp, batch, **dict(recipe.augmentation))
-    names = "template_image", "template_masks", "image", "previous_masks", "valid"
-    logits = recipe.model.apply({"params": params}, *(seen[name] for name in names))
+    logits = network_logits(recipe.model, params, seen)
     losses = segmentation_loss(logits, seen["target_masks"], seen["valid"], recipe.model.objects)
     return losses.mean()
 

@@ -14,7 +14,7 @@ import optax
 from clu import metrics
 from jaxtyping import Array, Int, PyTree, UInt32
 
-from ranet_jax.array_typing import Params, Probabilities
+from ranet_jax.array_typing import Logits, Params, Probabilities
 from ranet_jax.augment import HostBatch, TrainingBatch, augment_each
 from ranet_jax.errors import InputError
 from ranet_jax.losses import overlap, segmentation_loss
@@ -183,7 +183,7 @@ def predict(
         **augmentation: arguments of `augment.augment`.
     """
     seen = augment_each(jax.random.split(key, batch["valid"].shape[0]), batch, **augmentation)
-    return seen, jax.nn.sigmoid(_logits(model, params, seen))
+    return seen, jax.nn.sigmoid(network_logits(model, params, seen))
 
 
 def _example_keys(state: TrainState, count: int, processes: int) -> Array:
@@ -198,7 +198,8 @@ def _example_keys(state: TrainState, count: int, processes: int) -> Array:
     return jax.vmap(jax.random.fold_in, (None, 0))(key, place * processes + device // local_devices)
 
 
-def _logits(model: RANet, params: Params, seen: TrainingBatch) -> Array:
+def network_logits(model: RANet, params: Params, seen: TrainingBatch) -> Logits:
+    """What the network makes of an augmented batch, [b, n, H, W]."""
     return model.apply(
         {"params": params},
         seen["template_image"],
@@ -213,7 +214,7 @@ def _loss(params, keys, batch, *, model, augmentation, freeze_backbone):
     seen = augment_each(keys, batch, **augmentation)
     if freeze_backbone:
         params = {**params, BACKBONE: jax.lax.stop_gradient(params[BACKBONE])}
-    logits = _logits(model, params, seen)
+    logits = network_logits(model, params, seen)
     targets, valid = seen["target_masks"], seen["valid"]
     loss = segmentation_loss(logits, targets, valid, model.objects).mean()
     sums = {
