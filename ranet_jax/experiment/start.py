@@ -36,7 +36,7 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
         return checkpoint.load(path)[1]
     resnet = is_resnet(init_from)
     backbone = _published(model, path, seed) if resnet else checkpoint.load(path)[1]["backbone"]
-    return init_params(model, seed) | {"backbone": backbone}
+    return init_params(model, seed, backbone)
 
 
 def is_resnet(init_from: str) -> bool:

@@ -292,7 +292,7 @@ def test_a_resnet_of_another_size_is_refused(small_config, tmp_path):
         configs.check(small_config(given))
 
 
-def test_an_imagenet_backbone_leaves_the_rest_fresh(small_config, weights_dir):
+def test_an_imagenet_backbone_is_what_the_fresh_reductions_are_made_for(small_config, weights_dir):
     path = weights_dir / "resnet50_imagenet.npz"
     resnet = [f"--config.init_from={path}", "--config.model.width=64"]
     config = small_config(*resnet, "--config.model.depth=50", "--config.model.ranking=max")
@@ -302,6 +302,8 @@ def test_an_imagenet_backbone_leaves_the_rest_fresh(small_config, weights_dir):
         expected = arrays["conv1.weight"].astype(np.float32).transpose(2, 3, 1, 0)
     np.testing.assert_array_equal(params["backbone"]["conv1"]["kernel"], expected)
     assert params.keys() == abstract_params(model).keys() and "ranking_network" not in params
+    informed = init_params(model, config.seed, params["backbone"])["matching_features"]
+    jax.tree.map(np.testing.assert_array_equal, params["matching_features"], informed)
     assert configs.provenance(config)["init_from"] == "none"
     with pytest.raises(InputError, match="holds a ResNet-50, but model.depth is 101"):
         configs.initial_params(small_config(*resnet, "--config.model.depth=101"))
