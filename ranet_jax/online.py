@@ -2,7 +2,9 @@
 
 The first frame takes the part of a photograph in the static-image training: template, current frame
 and previous mask are all made from it, warped apart anew in every iteration. All of that happens on
-the device, in one loop whose number of iterations is traced: what is compiled serves every video.
+the device; the host starts one iteration after the other without waiting for any. A loop inside the
+compiled program would be no faster on an accelerator, and several times slower on a CPU, where XLA
+gives the convolutions in the body of a loop their slowest form.
 """
 
 import functools
@@ -132,13 +134,16 @@ def fine_tune(
     frozen = {} if train_backbone else {"backbone": params["backbone"]}
     state = _begin({name: params[name] for name in params.keys() - frozen.keys()})
     given = first, _Strength(float(learning_rate), float(jitter)), jax.random.key(seed)
-    step = iterations if on_progress is None else math.ceil(iterations / _REPORTS)
-    # A first piece of no iterations compiles; the number is traced, so the others find it done.
-    for start, stop in _pieces(iterations, step):
-        state, loss = _iterate(recipe, state, frozen, *given, start, stop)
+    if on_progress is not None:
+        _iterate.lower(recipe, state, frozen, *given, 0).compile()  # kept for the calls below
+        on_progress(0, math.nan)
+    for start, stop in _pieces(iterations):
+        total = jnp.zeros(())
+        for index in range(start, stop):
+            state, loss = _iterate(recipe, state, frozen, *given, index)
+            total += loss
         if on_progress is not None:
-            jax.block_until_ready(state)
-            on_progress(stop, float(loss))
+            on_progress(stop, float(total) / (stop - start))
     if not bool(_all_finite(state)):
         raise InputError(
             f"Online learning diverged: after {iterations} iterations at a learning rate of "
@@ -272,10 +277,10 @@ def _first_frame(frame: HostFrame, mask: HostMask, size: tuple[int, int]) -> Fir
     return FirstFrame(*jax.device_put((fit_frame(frame, geometry), labels, np.int32(len(visible)))))
 
 
-def _pieces(iterations: int, step: int) -> list[tuple[int, int]]:
-    """From 0 to `iterations` by `step`, an empty piece first."""
-    ends = [0, *range(step, iterations, step), iterations]
-    return list(zip([0, *ends[:-1]], ends, strict=True))
+def _pieces(iterations: int) -> list[tuple[int, int]]:
+    """From 0 to `iterations`, in about as many pieces as there are reports."""
+    step = math.ceil(iterations / _REPORTS)
+    return [(start, min(start + step, iterations)) for start in range(0, iterations, step)]
 
 
 # At a constant rate, which is traced, so that another one is no other program.
@@ -297,23 +302,19 @@ def _iterate(
     first: FirstFrame,
     strength: _Strength,
     key: PRNGKeyArray,
-    start: int,
-    stop: int,
+    index: int,
 ) -> tuple[_State, Float[Array, ""]]:
-    """Iterations `start` to `stop`, both traced, and their mean loss."""
+    """Iteration `index`, and its loss."""
 
-    def loss(learned: Params, key: PRNGKeyArray) -> Float[Array, ""]:
-        return _loss(recipe, {**frozen, **learned}, first, strength.jitter, key)
+    def loss(learned: Params) -> Float[Array, ""]:
+        here = jax.random.fold_in(key, index)
+        return _loss(recipe, {**frozen, **learned}, first, strength.jitter, here)
 
-    def iteration(index: Int[Array, ""], carry: tuple[_State, Array]) -> tuple[_State, Array]:
-        (learned, moments), total = carry
-        value, gradients = jax.value_and_grad(loss)(learned, jax.random.fold_in(key, index))
-        directions, moments = _ADAM.update(gradients, moments)
-        updates = optax.tree.scale(-strength.learning_rate, directions)
-        return _State(optax.apply_updates(learned, updates), moments), total + value
-
-    state, total = jax.lax.fori_loop(start, stop, iteration, (state, jnp.zeros(())))
-    return state, total / (stop - start)
+    learned, moments = state
+    value, gradients = jax.value_and_grad(loss)(learned)
+    directions, moments = _ADAM.update(gradients, moments)
+    updates = optax.tree.scale(-strength.learning_rate, directions)
+    return _State(optax.apply_updates(learned, updates), moments), value
 
 
 def _loss(
