@@ -19,7 +19,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 demo: install
 	$(BIN)/ranet demo --out demo-out
 
-# The network at its full size, compiled as users compile it, and by itself: it uses all cores.
+# The network at its full size, compiled as users compile it.
 FULL_SIZE := tests/models/test_parity.py tests/test_video_parity.py
 # All other tests are of small networks, whose time is that of compiling them.
 COMPILE_SOON := XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)"
@@ -27,11 +27,11 @@ COMPILE_SOON := XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)"
 test: test-small test-full-size
 
 test-small: $(VENV)/.installed-test
-	$(COMPILE_SOON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
+	$(COMPILE_SOON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		$(addprefix --ignore=,$(FULL_SIZE)) $(PYTEST_ARGS)
 
 test-full-size: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(FULL_SIZE) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(FULL_SIZE) $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

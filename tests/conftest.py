@@ -79,6 +79,12 @@ def release_compiled_programs():
     gc.collect()
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: what two processes share out last should be short."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_sessionfinish(session):
     """One of several test processes hands its figures to the one that prints."""
     if hasattr(session.config, "workeroutput"):

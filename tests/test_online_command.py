@@ -53,6 +53,7 @@ def predictions(folder) -> list[np.ndarray]:
     return [read_mask(folder / f"{index:05d}.png") for index in range(4)]
 
 
+@pytest.mark.slow
 def test_evaluate_adapts_to_every_video_and_resumes(work, tmp_path, capsys):
     out = tmp_path / "online"
     words = ("--online", 2, "--online-rate", 1e-2)

@@ -314,6 +314,7 @@ DEVICES = """
 """
 
 
+@pytest.mark.slow
 def test_a_batch_is_shared_by_devices():
     """Four videos on two devices: split, and the same as on one."""
     here = Path(__file__).parent

@@ -28,6 +28,7 @@ def learnt(tmp_path_factory):
     return training_programs.run("learning", tmp_path_factory.mktemp("train") / "learnt.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["eight", "parts"])
 def test_any_number_of_devices_and_parts_does_the_same(on_devices, other):
     for metric, rounding in (("loss", 1e-6), ("iou", 1e-3), ("gradient_norm", 1e-3)):
@@ -42,6 +43,7 @@ def test_any_number_of_devices_and_parts_does_the_same(on_devices, other):
         )
 
 
+@pytest.mark.slow
 def test_a_step_counts_moves_and_averages(on_devices):
     assert on_devices["one:step"] == 1
     name = "pyramid/level3/logits/kernel"
@@ -52,12 +54,14 @@ def test_a_step_counts_moves_and_averages(on_devices):
     np.testing.assert_allclose(mean, start + 0.9 * (end - start), atol=1e-7)
 
 
+@pytest.mark.slow
 def test_it_learns(learnt):
     assert learnt["loss"][-1] < 0.6 * learnt["loss"][0]
     assert learnt["iou"][-1] > learnt["iou"][0] + 0.2
     assert np.isfinite(learnt["gradient_norm"]).all()
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_does_not_move(learnt):
     moved = {
         name.removeprefix("start/").split("/")[0]

@@ -137,7 +137,10 @@ def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(data,
     _finish(start(broken))
 
     assert measured(broken) == measured(whole), steps
-    for at in ("15", "18"):
+    # Which earlier ones were kept depends on the step that SIGTERM saved.
+    kept = [{path.name for path in (run / "checkpoints").iterdir()} for run in (whole, broken)]
+    assert "18" in set.intersection(*kept)
+    for at in set.intersection(*kept):
         one, other = (_arrays(folder / "checkpoints" / at) for folder in (whole, broken))
         jax.tree.map(np.testing.assert_array_equal, one, other)
 

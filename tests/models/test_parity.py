@@ -110,6 +110,7 @@ def check_positive(case: Case, stored_name: str, probability: np.ndarray) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("single")
 @pytest.mark.parametrize("name", ["single_b1", "single_b2"])
 def test_single_object_network(reference, published_single, name):
     case = Case(reference, name, published_single, slots=1, objects=1)
@@ -133,6 +134,7 @@ def test_single_object_network(reference, published_single, name):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("single")  # there the other process has more to do
 def test_multi_object_network(reference, published_multi):
     """Three objects in four slots: the unused slot changes nothing."""
     case = Case(reference, "multi_b1", published_multi, slots=4, objects=3)
