@@ -18,7 +18,7 @@ def write_demo_dataset(
 ) -> Path:
     """Writes two videos to train on and one that is held out.
 
-    The held-out one is the second of the others, mirrored and played backwards: it shows whether
+    The held-out one is the first of the others, mirrored and played backwards: it shows whether
     training works, and nothing about how well a network does on what it has never seen.
 
     Args:
@@ -35,7 +35,7 @@ def write_demo_dataset(
             cannot be rendered.
     """
     one, two = (render_clip(frames, height, width, objects=objects) for objects in (1, 2))
-    mirrored = Clip(two.frames[::-1, :, ::-1], two.labels[::-1, :, ::-1])
+    mirrored = Clip(one.frames[::-1, :, ::-1], one.labels[::-1, :, ::-1])
     davis = Path(root) / "DAVIS"
     _refuse_others(davis, frames)
     for name, clip in zip((*TRAIN, *VAL), (one, two, mirrored), strict=True):
