@@ -8,10 +8,10 @@ from PIL import Image
 
 from ranet_jax.array_typing import HostFrame, HostMask, Params
 from ranet_jax.checkpoint import PRECISIONS
-from ranet_jax.demo_clip import Clip, render_clip
+from ranet_jax.demo_clip import Clip, render_clip, write_clip
 from ranet_jax.errors import InputError
 from ranet_jax.files import make_output_folder, replacing
-from ranet_jax.masks import read_mask, write_mask
+from ranet_jax.masks import read_mask
 from ranet_jax.models.initialise import init_params
 from ranet_jax.models.ranet import RANet
 from ranet_jax.video import VideoSegmenter, open_video, segment_video
@@ -100,10 +100,7 @@ def _write_clip(clip: Clip, out: Path) -> None:
                 f"The folder {folder} holds other files ({others[0]}, ...), maybe of a longer "
                 "clip; remove it or choose another folder."
             )
-    for name, frame, labels in zip(names, clip.frames, clip.labels, strict=True):
-        with replacing(folders[0] / f"{name}.jpg") as temporary:
-            Image.fromarray(frame).save(temporary, format="JPEG", quality=92)
-        write_mask(folders[1] / f"{name}.png", labels)
+    write_clip(clip, *folders)
 
 
 def _sheet(

@@ -15,6 +15,8 @@ from scipy import ndimage
 
 from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
+from ranet_jax.files import make_output_folder, replacing
+from ranet_jax.masks import write_mask
 
 # Outlines as x,y pairs in pixels of the photograph, clockwise, drawn by hand.
 _ASTRONAUT = """
@@ -77,6 +79,20 @@ def render_clip(frames: int = 24, height: int = 480, width: int = 854, *, object
             layers.append(_place(cup, height, width, **_cup_pose(t)))
         clip.frames[index], clip.labels[index] = _composite(_pan(garage, height, width, t), layers)
     return clip
+
+
+def write_clip(clip: Clip, frames: Path, masks: Path) -> None:
+    """Writes a clip as `frames/00000.jpg` and `masks/00000.png`, and so on.
+
+    Raises:
+        InputError: a folder cannot be written to.
+    """
+    make_output_folder(frames)
+    make_output_folder(masks)
+    for index, (frame, labels) in enumerate(zip(clip.frames, clip.labels, strict=True)):
+        with replacing(frames / f"{index:05d}.jpg") as temporary:
+            Image.fromarray(frame).save(temporary, format="JPEG", quality=92)
+        write_mask(masks / f"{index:05d}.png", labels)
 
 
 def _astronaut_pose(t: float) -> dict[str, float]:

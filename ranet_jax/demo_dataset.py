@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from ranet_jax.demo_clip import Clip, render_clip
+from ranet_jax.demo_clip import Clip, render_clip, write_clip
 from ranet_jax.errors import InputError
 from ranet_jax.files import make_output_folder, replacing
-from ranet_jax.masks import write_mask
 
 TRAIN, VAL = ("astronaut", "astronaut_and_cup"), ("mirrored",)
 
@@ -39,7 +35,8 @@ def write_demo_dataset(
     davis = Path(root) / "DAVIS"
     _refuse_others(davis, frames)
     for name, clip in zip((*TRAIN, *VAL), (one, two, mirrored), strict=True):
-        _write_video(davis, name, clip)
+        folders = (davis / kind / "480p" / name for kind in ("JPEGImages", "Annotations"))
+        write_clip(clip, *folders)
     lists = make_output_folder(davis / "ImageSets" / "2016")
     for split, names in (("train", TRAIN), ("val", VAL)):
         with replacing(lists / f"{split}.txt") as temporary:
@@ -59,12 +56,3 @@ def _refuse_others(davis: Path, frames: int) -> None:
                 f"The folder {davis} holds another data set ({others[0]}, ...): choose another "
                 "folder for the rendered one."
             )
-
-
-def _write_video(davis: Path, name: str, clip: Clip) -> None:
-    images = make_output_folder(davis / "JPEGImages" / "480p" / name)
-    masks = make_output_folder(davis / "Annotations" / "480p" / name)
-    for index, (frame, labels) in enumerate(zip(clip.frames, clip.labels, strict=True)):
-        with replacing(images / f"{index:05d}.jpg") as temporary:
-            Image.fromarray(np.ascontiguousarray(frame)).save(temporary, format="JPEG", quality=92)
-        write_mask(masks / f"{index:05d}.png", labels)
