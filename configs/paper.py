@@ -36,6 +36,7 @@ def get_config() -> ConfigDict:
     config.data.data_dir = "~/tensorflow_datasets"  # of what `ranet data build` built
     config.data.height = 480
     config.data.width = 864
+    config.data.frame_scale = 1  # frames are kept at so many times this size, and crops cut out
     config.data.slots = 1  # objects an example can have
     config.data.objects = "merged"  # or "sampled", "multi"
     config.data.crops = "object"  # as in testing: the box around the object, 1.5 times enlarged

@@ -104,7 +104,7 @@ def _parts(source: Source, settings: ExampleSettings, seed: int, count: int) -> 
     frames = [(int(clip), int(rng.integers(source.lengths[clip]))) for clip in clips]
     images, reading = _time(lambda at: source.image(*at), frames)
     masks, _ = _time(lambda at: source.mask(*at), frames)
-    size = settings.height, settings.width
+    size = settings.canvas
     layouts = [canvas.Layout(decoding.image_size(data, ""), size) for data in images]
     photographs, photograph = _time(
         lambda pair: decoding.decode_image(pair[0], "", min_size=pair[1].placed),

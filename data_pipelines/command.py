@@ -196,7 +196,7 @@ def _sections(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, 
     data["seed"] = arguments.seed
     if arguments.no_augmentation:
         return data, pipeline.NO_AUGMENTATION
-    return data, pipeline.augmentation_settings(config.get("augment", {}))
+    return data, pipeline.augmentation_settings(config.get("augment", {}), data)
 
 
 def _weighted(text: str) -> tuple[str, float]:

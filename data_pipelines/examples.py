@@ -32,6 +32,7 @@ class ExampleSettings:
     Attributes:
         height: rows of the network's input.
         width: columns of the network's input.
+        frame_scale: canvases are so many times as large, for what is cut out of them to be sharp.
         slots: object slots of an example.
         objects: `merged`: everything that is not background is one object; `sampled`: one of the
             objects, the others are background; `multi`: up to `slots` of them, in random order.
@@ -46,6 +47,7 @@ class ExampleSettings:
 
     height: int = 480
     width: int = 864
+    frame_scale: int = 1
     slots: int = 1
     objects: Objects = "merged"
     crops: Crops = "object"
@@ -64,6 +66,8 @@ class ExampleSettings:
                 f"The network cannot take {self.height}x{self.width} pixels: "
                 "choose multiples of 32 for height and width."
             )
+        if self.frame_scale < 1 or int(self.frame_scale) != self.frame_scale:
+            raise InputError(f"frame_scale is {self.frame_scale}; give a whole number from 1.")
         if not 1 <= self.slots <= 254 or (self.slots > 1 and self.objects != "multi"):
             raise InputError(
                 f"{self.slots} object slots do not go with `objects={self.objects}`: "
@@ -74,6 +78,11 @@ class ExampleSettings:
                 "jitter and min_area are shares from 0 to below 1, and max_interval is 1 or more: "
                 f"got {self.jitter}, {self.min_area} and {self.max_interval}."
             )
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width of the canvases."""
+        return self.height * self.frame_scale, self.width * self.frame_scale
 
 
 class MaskCache:
@@ -212,7 +221,7 @@ class _View:
     ):
         self._source, self._at = source, (clip, frame)
         self._name = source.frame_name(clip, frame)
-        shape = settings.height, settings.width
+        shape = settings.canvas
         held = masks and masks.get(self._at)
         if held:
             self.layout = canvas.Layout(held[0], shape)

@@ -148,14 +148,14 @@ def in_root(name: str, root: str | Path) -> str:
     return name.replace("{root}", os.path.expanduser(root))
 
 
-def augmentation_settings(section: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `augment.augment` from the `augment` section of a config.
+def augmentation_settings(section: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `augment.augment` from the sections `augment` and `data` of a config.
 
     Raises:
         InputError: a setting is unknown.
     """
     _refuse_unknown("augment", section, augment.NOTHING)
-    return dict(section)
+    return {**section, "frame_scale": data.get("frame_scale", 1)}
 
 
 def _refuse_unknown(title: str, section: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -17,6 +17,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 
+Size = tuple[int, int]  # height and width, pixels
+
 # Pixels and masks at the network's size.
 Frame = Float[Array, "b H W 3"]  # RGB in [0, 1]
 ObjectMasks = Float[Array, "b n H W"]  # share of each pixel that belongs to the object, in [0, 1]

@@ -79,13 +79,13 @@ class TrainingBatch(TypedDict):
 
 
 # The strengths are traced: another strength is no other program.
-@functools.partial(jax.jit, static_argnames=("colour", "coarsening"))
+@functools.partial(jax.jit, static_argnames=("colour", "coarsening", "frame_scale"))
 def augment(key: PRNGKeyArray, batch: HostBatch, **settings: Any) -> TrainingBatch:
     """A random view of every example: `augment_each` with keys split off one.
 
     Args:
         key: the same key and batch give the same result.
-        batch: canvases of whatever size; the result has their size.
+        batch: canvases of whatever size.
         **settings: of `augment_each`.
 
     Returns:
@@ -106,6 +106,7 @@ def augment_each(
     colour: float = 0.0,
     previous_warp: float = 0.05,
     coarsening: float = 0.01,
+    frame_scale: int = 1,
 ) -> TrainingBatch:
     """A random view of every example, by a key of its own (paper 3.5).
 
@@ -115,7 +116,7 @@ def augment_each(
 
     Args:
         keys: one for each example, so that a batch can be split without making a difference.
-        batch: canvases of whatever size; the result has their size.
+        batch: canvases of whatever size.
         warp: the largest shift of a control point of the thin-plate spline, as a share of the image
             size.
         rotation: the largest angle, degrees.
@@ -128,6 +129,7 @@ def augment_each(
             shares of the image size, and change of scale.
         coarsening: the previous mask's boundary is smoothed and moved by up to about this share of
             the width.
+        frame_scale: how many times as large as the result the canvases are.
 
     Returns:
         The batch of the training step. An object whose template mask was warped out of sight is no
@@ -135,7 +137,8 @@ def augment_each(
     """
     view = functools.partial(_random_view, warp=warp, rotation=rotation, scale=scale, crop=crop)
     changes = {"colour": colour, "previous_warp": previous_warp, "coarsening": coarsening}
-    return jax.vmap(functools.partial(_augment_one, view=view, flip=flip, **changes))(keys, batch)
+    changes |= {"flip": flip, "frame_scale": frame_scale}
+    return jax.vmap(functools.partial(_augment_one, view=view, **changes))(keys, batch)
 
 
 @jax.jit
@@ -145,10 +148,10 @@ def present(batch: HostBatch) -> TrainingBatch:
 
 
 def _augment_one(
-    key, example: HostBatch, *, view, flip, colour, previous_warp, coarsening
+    key, example: HostBatch, *, view, flip, colour, previous_warp, coarsening, frame_scale
 ) -> TrainingBatch:
     keys = jax.random.split(key, 8)
-    height, width = example["ids"].shape
+    height, width = (side // frame_scale for side in example["ids"].shape)
     slots = example["valid"].shape[0]
     positions = pixel_centres(height, width)
     mirrored = jax.random.bernoulli(keys[0], flip)

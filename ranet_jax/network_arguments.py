@@ -39,7 +39,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """`combine` and `size` of the `Segmenter` that the arguments ask for.
+    """`combine`, `size` and `frame_scale` of the `Segmenter` that the arguments ask for.
 
     Args:
         arguments: parsed, with those of `add_network_arguments` among them.
@@ -47,10 +47,15 @@ def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     from ranet_jax.checkpoint import read_settings
     from ranet_jax.segmenter import NETWORK_SIZE
 
-    size = arguments.size
+    size, frame_scale = arguments.size, 1
     if size is None and arguments.checkpoint is not None:
-        size = read_settings(arguments.checkpoint).get("size")
-    return {"combine": arguments.combine, "size": tuple(size or NETWORK_SIZE)}
+        settings = read_settings(arguments.checkpoint)
+        size, frame_scale = settings.get("size"), settings.get("frame_scale", 1)
+    return {
+        "combine": arguments.combine,
+        "size": tuple(size or NETWORK_SIZE),
+        "frame_scale": frame_scale,
+    }
 
 
 def add_online_arguments(parser: argparse.ArgumentParser) -> None:

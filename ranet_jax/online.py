@@ -38,7 +38,7 @@ Ids = UInt8[Array, "H W"]
 
 
 class FirstFrame(NamedTuple):
-    """A first frame on the device, at the network's size."""
+    """A first frame on the device, at the size at which frames are kept."""
 
     image: UInt8[Array, "H W 3"]
     labels: Ids  # slot numbers
@@ -81,6 +81,7 @@ def fine_tune(
     augmentation: Mapping[str, Any] | None = None,
     rematerialise: bool = True,
     size: tuple[int, int] = NETWORK_SIZE,
+    frame_scale: int = 1,
     on_progress: Callable[[int, float], None] | None = None,
 ) -> Params:
     """Adapts parameters to the objects of one video, from its first frame and mask.
@@ -111,6 +112,7 @@ def fine_tune(
         rematerialise: computes activations twice instead of keeping them: a third more time for
             a fraction of the memory.
         size: height and width of the network's input, multiples of 32.
+        frame_scale: see `Segmenter`.
         on_progress: told how many iterations are done, and their mean loss since it was told last:
             first 0 and NaN, when everything is compiled, then about twenty times until all are
             done. An interrupt is heard as often.
@@ -121,7 +123,7 @@ def fine_tune(
             numbers.
     """
     _check_settings(iterations, learning_rate, batch_size, jitter, augmentation or {})
-    first = _first_frame(frame, mask, size)
+    first = _first_frame(frame, mask, (size[0] * frame_scale, size[1] * frame_scale))
     if iterations == 0 or first is None:
         return params
     slots = 1 if model.objects == "single" else bucket(int(first.count))
@@ -129,7 +131,7 @@ def fine_tune(
         model.clone(rematerialise=rematerialise),
         slots,
         batch_size,
-        tuple(sorted((augmentation or {}).items())),
+        tuple(sorted({**(augmentation or {}), "frame_scale": frame_scale}.items())),
     )
     frozen = {} if train_backbone else {"backbone": params["backbone"]}
     state = _begin({name: params[name] for name in params.keys() - frozen.keys()})
@@ -240,6 +242,7 @@ class OnlineSegmenter(Segmenter):
                 frames[0],
                 masks[0],
                 size=self._size,
+                frame_scale=self._frame_size[0] // self._size[0],
                 on_progress=on_progress,
             )
         self.online_seconds = time.perf_counter() - started

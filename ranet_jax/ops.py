@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from ranet_jax.array_typing import Boxes, FeatureMap, Frame
+from ranet_jax.array_typing import Boxes, FeatureMap, Frame, Size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -121,27 +121,34 @@ def object_box(mask: Bool[Array, "b H W"]) -> Boxes:
     return jnp.where(usable[:, None], jnp.stack([top, left, bottom, right], axis=1), whole)
 
 
-def crop_bilinear(image: Float[Array, "H W c"], box: Int[Array, "4"]) -> Float[Array, "H W c"]:
-    """A box resized to the image's size: bilinear, half-pixel centres, clamped to the box."""
-    height, width = image.shape[:2]
+def crop_bilinear(
+    image: Float[Array, "H W c"], box: Int[Array, "4"], size: Size | None = None
+) -> Float[Array, "h w c"]:
+    """A box resized to `size`, or the image's: bilinear, half-pixel centres, clamped to the box."""
+    height, width = size or image.shape[:2]
     rows = _half_pixel_taps(box[0], box[2], height)
     columns = _half_pixel_taps(box[1], box[3], width)
     return _interpolate(_interpolate(image, rows, axis=0), columns, axis=1)
 
 
-def crop_nearest(labels: Int[Array, "H W"], box: Int[Array, "4"]) -> Int[Array, "H W"]:
-    """The box of a label map, resized to the map's own size: position i reads floor(i*in/out)."""
-    height, width = labels.shape
+def crop_nearest(
+    labels: Int[Array, "H W"], box: Int[Array, "4"], size: Size | None = None
+) -> Int[Array, "h w"]:
+    """The box of a label map, resized to `size`, or the map's: position i reads floor(i*in/out)."""
+    height, width = size or labels.shape
     rows = box[0] + jnp.arange(height) * (box[2] - box[0]) // height
     columns = box[1] + jnp.arange(width) * (box[3] - box[1]) // width
     return jnp.take(jnp.take(labels, rows, axis=0), columns, axis=1)
 
 
-def uncrop(maps: Float[Array, "n H W"], box: Int[Array, "4"]) -> Float[Array, "n H W"]:
-    """Puts maps back into the box they were cropped from: align-corners, zero outside."""
-    height, width = maps.shape[1:]
-    rows, inside_y = _align_corners_taps(box[0], box[2], height)
-    columns, inside_x = _align_corners_taps(box[1], box[3], width)
+def uncrop(
+    maps: Float[Array, "n h w"], box: Int[Array, "4"], size: Size | None = None
+) -> Float[Array, "n H W"]:
+    """Puts maps back into the box they were cropped from, in frames of `size` or of the maps' own:
+    align-corners, zero outside."""
+    height, width = size or maps.shape[1:]
+    rows, inside_y = _align_corners_taps(box[0], box[2], maps.shape[1], height)
+    columns, inside_x = _align_corners_taps(box[1], box[3], maps.shape[2], width)
     resized = _interpolate(_interpolate(maps, rows, axis=1), columns, axis=2)
     return jnp.where(inside_y[:, None] & inside_x[None, :], resized, 0)
 
@@ -158,8 +165,10 @@ def _half_pixel_taps(start: Array, end: Array, size: int) -> _Taps:
     return start + low, start + jnp.minimum(low + 1, end - start - 1), source - low
 
 
-def _align_corners_taps(start: Array, end: Array, size: int) -> tuple[_Taps, Bool[Array, " out"]]:
-    position = jnp.arange(size) - start
+def _align_corners_taps(
+    start: Array, end: Array, size: int, out: int
+) -> tuple[_Taps, Bool[Array, " out"]]:
+    position = jnp.arange(out) - start
     inside = (position >= 0) & (position < end - start)
     # One float32 scale for all positions, as published: rounding decides pixels at the threshold.
     scale = jnp.float32(size - 1) / jnp.maximum(end - start - 1, 1).astype(jnp.float32)

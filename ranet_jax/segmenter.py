@@ -57,6 +57,7 @@ class Segmenter:
         *,
         combine: Combine | None = None,
         size: tuple[int, int] = NETWORK_SIZE,
+        frame_scale: int = 1,
         devices: Sequence[jax.Device] | None = None,
     ):
         """Prepares to segment; nothing is computed yet.
@@ -67,6 +68,8 @@ class Segmenter:
             combine: how objects share out a frame, `softmax` (paper) or `argmax` (published code);
                 the model's own setting if None.
             size: height and width of the network's input, multiples of 32.
+            frame_scale: frames are kept at so many times this size, and what the network sees is
+                cut out of them: with 2, small objects stay sharp for a network of a small input.
             devices: that share the videos of a batch, as many of them as divide it evenly; the
                 first local device if None.
 
@@ -81,7 +84,10 @@ class Segmenter:
             )
         self._model = model if combine is None else model.clone(combine=combine)
         self._params = params
+        if frame_scale < 1 or int(frame_scale) != frame_scale:
+            raise InputError(f"frame_scale is {frame_scale}; give a whole number from 1.")
         self._size = tuple(size)
+        self._frame_size = size[0] * frame_scale, size[1] * frame_scale
         self._devices = list(devices or jax.local_devices()[:1])
         self._state: tracks.VideoState | None = None
         self._values, self._given = None, []
@@ -113,7 +119,7 @@ class Segmenter:
         ids = [object_ids(m) for m in masks]
         most = bucket(max(map(len, ids)))
         count, self._slots = (most, 1) if self._model.objects == "single" else (1, most)
-        self._fits = [fit(f.shape[:2], self._size) for f in frames]
+        self._fits = [fit(f.shape[:2], self._frame_size) for f in frames]
         self._share_devices(len(frames))
         # Which user's id each slot label stands for; label 0 is the background.
         self._ids = [dict(enumerate(found, 1)) for found in ids]
@@ -140,12 +146,13 @@ class Segmenter:
         self._check_frames(frames)
         fitted = np.stack(
             [
-                np.zeros((*self._size, 3), np.uint8) if f is None else fit_frame(f, geometry)
+                np.zeros((*self._frame_size, 3), np.uint8) if f is None else fit_frame(f, geometry)
                 for f, geometry in zip(frames, self._fits, strict=True)
             ]
         )
+        fitted = jax.device_put(fitted, self._by_video)
         self._state, labels, self._values = tracks.advance(
-            self._model, self._params, self._state, jax.device_put(fitted, self._by_video)
+            self._model, self._params, self._state, fitted, self._size
         )
         labels = np.asarray(labels)
         results = [
@@ -224,7 +231,7 @@ class Segmenter:
         # One video added to a batch cannot be split; every device starts it.
         placement = self._by_video if len(frames) == len(self._fits) else self._everywhere
         inputs = jax.device_put((np.stack(fitted), np.stack(labels), valid), placement)
-        return tracks.start(self._model, self._params, *inputs)
+        return tracks.start(self._model, self._params, *inputs, self._size)
 
     def _require_init(self) -> None:
         if self._state is None:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, UInt8
 
-from ranet_jax.array_typing import Frame, ObjectMasks, Params
+from ranet_jax.array_typing import Frame, ObjectMasks, Params, Size
 from ranet_jax.models.combination import LabelValues, label_values, largest_label
 from ranet_jax.models.ranet import EncodedTemplate, RANet
 from ranet_jax.ops import crop_bilinear, crop_nearest, object_box, uncrop
@@ -35,32 +35,35 @@ class VideoState(NamedTuple):
     boxes: Int[Array, "v g 4"]
 
 
-@functools.partial(jax.jit, static_argnames="model")
+@functools.partial(jax.jit, static_argnames=("model", "size"))
 def start(
     model: RANet,
     params: Params,
     frames: Frames,
     labels: VideoLabels,
     valid: Bool[Array, "v g n"],
+    size: Size | None = None,
 ) -> VideoState:
     """Crops and encodes the templates of all tracks.
 
     Args:
         model: the network.
         params: its parameters.
-        frames: the template frame of each video, RGB, at the network's size.
+        frames: the template frame of each video, RGB, at the network's size or larger.
         labels: its label map.
         valid: which slots of which tracks hold an object.
+        size: height and width of the network's input; the frames' if None.
     """
     boxes = _boxes(labels, valid)
-    images, masks = _crop_frames(frames, boxes), _crop_masks(labels, boxes, valid)
+    images = _crop_frames(frames, boxes, size)
+    masks = _crop_masks(labels, boxes, valid, size)
     template = model.apply({"params": params}, images, masks, method="encode_template")
     return VideoState(template, valid, labels, boxes)
 
 
-@functools.partial(jax.jit, static_argnames="model", donate_argnames="state")
+@functools.partial(jax.jit, static_argnames=("model", "size"), donate_argnames="state")
 def advance(
-    model: RANet, params: Params, state: VideoState, frames: Frames
+    model: RANet, params: Params, state: VideoState, frames: Frames, size: Size | None = None
 ) -> tuple[VideoState, VideoLabels, LabelValues]:
     """Segments the next frame of every video.
 
@@ -76,12 +79,13 @@ def advance(
     logits = model.apply(
         {"params": params},
         state.template,
-        _crop_frames(frames, state.boxes),
-        _crop_masks(state.labels, state.boxes, state.valid),
+        _crop_frames(frames, state.boxes, size),
+        _crop_masks(state.labels, state.boxes, state.valid, size),
         state.valid.reshape(videos * tracks, slots),
         method="segment",
     )
-    probabilities = jax.vmap(uncrop)(jax.nn.sigmoid(logits), state.boxes.reshape(-1, 4))
+    put_back = functools.partial(uncrop, size=frames.shape[1:3])
+    probabilities = jax.vmap(put_back)(jax.nn.sigmoid(logits), state.boxes.reshape(-1, 4))
     values = label_values(
         probabilities.reshape(videos, tracks * slots, *frames.shape[1:3]),
         state.valid.reshape(videos, tracks * slots),
@@ -143,15 +147,20 @@ def _boxes(labels: VideoLabels, valid: Bool[Array, "v g n"]) -> Int[Array, "v g 
     return object_box(masks.reshape(-1, *labels.shape[1:])).reshape(*valid.shape[:2], 4)
 
 
-def _crop_frames(frames: Frames, boxes: Int[Array, "v g 4"]) -> Frame:
+def _crop_frames(frames: Frames, boxes: Int[Array, "v g 4"], size: Size | None) -> Frame:
     images = frames.astype(jnp.float32) / 255
-    crops = jax.vmap(jax.vmap(crop_bilinear, (None, 0)))(images, boxes)
-    return crops.reshape(-1, *frames.shape[1:])
+    crop = functools.partial(crop_bilinear, size=size)
+    crops = jax.vmap(jax.vmap(crop, (None, 0)))(images, boxes)
+    return crops.reshape(-1, *crops.shape[2:])
 
 
 def _crop_masks(
-    labels: VideoLabels, boxes: Int[Array, "v g 4"], valid: Bool[Array, "v g n"]
+    labels: VideoLabels,
+    boxes: Int[Array, "v g 4"],
+    valid: Bool[Array, "v g n"],
+    size: Size | None,
 ) -> ObjectMasks:
-    crops = jax.vmap(jax.vmap(crop_nearest, (None, 0)))(labels, boxes)
+    crop = functools.partial(crop_nearest, size=size)
+    crops = jax.vmap(jax.vmap(crop, (None, 0)))(labels, boxes)
     masks = crops[:, :, None] == _slot_labels(valid)[..., None, None]
     return masks.reshape(-1, *masks.shape[2:]).astype(jnp.float32)

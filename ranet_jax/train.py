@@ -169,7 +169,7 @@ def train_step(
     return TrainState(state.step + 1, params, opt_state, average, state.key), measured
 
 
-@functools.partial(jax.jit, static_argnames=("model", "coarsening", "colour"))
+@functools.partial(jax.jit, static_argnames=("model", "coarsening", "colour", "frame_scale"))
 def predict(
     model: RANet, params: Params, batch: HostBatch, key: Array, **augmentation: Any
 ) -> tuple[TrainingBatch, Probabilities]:

@@ -271,6 +271,22 @@ def test_it_runs_under_jit_and_pmap_alike():
         np.testing.assert_allclose(mapped[name][0], array, atol=1e-3, err_msg=name)
 
 
+def test_canvases_can_be_larger_than_the_result():
+    """Of canvases enlarged twice the whole shows what the small ones do, and a part is sharper."""
+    small = host_batch(count=3)
+    large = dict(small)
+    for name in ("image", "template_image", "ids", "template_ids", "previous_ids"):
+        large[name] = small[name].repeat(2, axis=1).repeat(2, axis=2)
+    for name in ("box", "template_box"):
+        large[name] = 2 * small[name]
+    seen, expected = augment_with(frame_scale=2)(jax.random.key(0), large), augment.present(small)
+    for name, array in expected.items():
+        np.testing.assert_allclose(seen[name], array, atol=1e-3, err_msg=name)
+    part = np.tile(np.array([0, 0, HEIGHT, WIDTH], np.float32), (2, 1))
+    seen = augment_with(frame_scale=2)(jax.random.key(0), large | {"box": part})["image"]
+    np.testing.assert_allclose(seen, large["image"][:, :HEIGHT, :WIDTH] / 255, atol=1e-3)
+
+
 def test_any_size_goes():
     height, width = 32, 160
     batch = host_batch()

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class ShiftingSegmenter:
-    def __init__(self, model, params, *, combine, size):
+    def __init__(self, model, params, *, combine, size, frame_scale):
         self.made_with = (model, params, combine)
         MADE.append(self.made_with)
 

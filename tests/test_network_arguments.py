@@ -15,19 +15,27 @@ def parsed(*words):
 
 
 @pytest.mark.parametrize(
-    ("words", "trained_at", "size"),
+    ("words", "trained", "size", "frame_scale"),
     [
-        ((), None, (480, 864)),
-        (("--checkpoint", "c"), None, (480, 864)),
-        (("--checkpoint", "c"), [96, 160], (96, 160)),
-        (("--checkpoint", "c", "--size", "64x96"), [96, 160], (64, 96)),
-        (("--size", "64x96"), None, (64, 96)),
+        ((), {}, (480, 864), 1),
+        (("--checkpoint", "c"), {}, (480, 864), 1),
+        (("--checkpoint", "c"), {"size": [96, 160]}, (96, 160), 1),
+        (("--checkpoint", "c"), {"size": [96, 160], "frame_scale": 2}, (96, 160), 2),
+        (
+            ("--checkpoint", "c", "--size", "64x96"),
+            {"size": [96, 160], "frame_scale": 2},
+            (64, 96),
+            1,
+        ),
+        (("--size", "64x96"), {}, (64, 96), 1),
     ],
 )
-def test_the_size_is_what_was_asked_for_or_trained_at(monkeypatch, words, trained_at, size):
-    settings = {"size": trained_at} if trained_at else {}
-    monkeypatch.setattr(checkpoint, "read_settings", lambda path: settings)
-    assert segmenter_settings(parsed(*words)) == {"combine": None, "size": size}
+def test_the_size_is_what_was_asked_for_or_trained_at(
+    monkeypatch, words, trained, size, frame_scale
+):
+    monkeypatch.setattr(checkpoint, "read_settings", lambda path: trained)
+    expected = {"combine": None, "size": size, "frame_scale": frame_scale}
+    assert segmenter_settings(parsed(*words)) == expected
 
 
 @pytest.mark.parametrize("text", ["480", "480x864x3", "480xwide", "-480x864"])

@@ -162,6 +162,21 @@ def test_whole_frame_crop_changes_nothing():
     np.testing.assert_array_equal(ops.crop_nearest(jnp.asarray(labels), box), labels)
 
 
+def test_crops_of_a_frame_twice_the_size():
+    """The whole is averaged over squares of four pixels, a quarter of it is shown as it is."""
+    image, whole = array(64, 96, 3), np.array([0, 0, 64, 96])
+    expected = image.reshape(32, 2, 48, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(ops.crop_bilinear(image, whole, (32, 48)), expected, atol=1e-6)
+    part = np.array([32, 48, 64, 96])
+    np.testing.assert_array_equal(ops.crop_bilinear(image, part, (32, 48)), image[32:, 48:])
+    labels = np.arange(64 * 96).reshape(64, 96)
+    shown = ops.crop_nearest(jnp.asarray(labels), part, (32, 48))
+    np.testing.assert_array_equal(shown, labels[32:, 48:])
+    back = np.asarray(ops.uncrop(jnp.full((1, 32, 48), 0.7), part, (64, 96)))[0]
+    np.testing.assert_allclose(back[32:, 48:], 0.7, atol=1e-6)
+    assert not back[:32].any() and not back[:, :48].any()
+
+
 @pytest.mark.parametrize("corner", [(0, 0), (0, 95), (63, 0), (63, 95)])
 def test_box_of_one_pixel_is_the_whole_frame(corner):
     mask = np.zeros((1, 64, 96), bool)

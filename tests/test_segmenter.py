@@ -255,7 +255,24 @@ def test_bad_first_frames_and_masks(single, frame, mask, message):
         Segmenter(*single, size=SIZE).init(frame, mask)
 
 
+@pytest.mark.parametrize("frame_scale", [1, 2])
+def test_what_is_too_thin_for_the_network_is_cut_out_of_larger_frames(single, frame_scale):
+    """A line one pixel high, in a video of twice the network's size."""
+    images, _ = clip(frames=2, height=2 * SIZE[0], width=2 * SIZE[1])
+    mask = np.zeros(images[0].shape[:2], np.int32)
+    mask[81, 100:180] = 5
+    segmenter = Segmenter(*single, size=SIZE, frame_scale=frame_scale)
+    segmenter.init(images[0], mask)
+    assert (segmenter._state.labels == 1).sum() == (80 if frame_scale == 2 else 0)
+    found = segmenter.step(images[1])
+    assert found.shape == mask.shape and set(np.unique(found)) <= {0, 5}
+    values = segmenter.probability_maps()[5]
+    np.testing.assert_array_equal(values > 0.5, found == 5)
+
+
 def test_bad_calls(single):
+    with pytest.raises(InputError, match="whole number from 1"):
+        Segmenter(*single, frame_scale=0)
     with pytest.raises(InputError, match="multiples of 32"):
         Segmenter(*single, size=(480, 854))
     with pytest.raises(InputError, match="softmax or argmax"):

@@ -208,11 +208,13 @@ def _segmenter(
     path = checkpoints.find(arguments.checkpoint)
     model, params = ranet_jax.load(path, precision=arguments.precision)
     checkpoint = {"path": str(path), "sha256": records.hash_checkpoint(path)}
-    size = segmenter_settings(arguments)["size"]
+    seen_at = segmenter_settings(arguments)
+    size = seen_at["size"]
     settings = {
         "model": checkpoints.settings_of(model),
         "precision": arguments.precision,
         "size": list(size),
+        "frame_scale": seen_at["frame_scale"],
     }
     if arguments.baseline == "matching":
         segmenter = baselines.MatchingSegmenter(model, params, size=size)

@@ -173,7 +173,7 @@ def step_arguments(config: ConfigDict) -> dict[str, Any]:
     from data_pipelines import pipeline
 
     return {
-        "augmentation": pipeline.augmentation_settings(config.augment),
+        "augmentation": pipeline.augmentation_settings(config.augment, config.data),
         "averaging": config.optimiser.averaging,
         "accumulate": config.optimiser.accumulate,
         "freeze_backbone": config.optimiser.backbone_rate == 0,
@@ -250,4 +250,5 @@ def provenance(config: ConfigDict) -> dict[str, Any]:
         "backbone": "" if whole else config.init_from,
         "online": {"iterations": 0},
         "size": [config.data.height, config.data.width],
+        "frame_scale": config.data.frame_scale,
     }

@@ -35,6 +35,7 @@ class HeldOut:
         root: Path,
         split: str,
         size: tuple[int, int],
+        frame_scale: int = 1,
         sequences: Sequence[str] | None = None,
         frames: int | None = None,
     ):
@@ -46,6 +47,7 @@ class HeldOut:
             root: folder of the DAVIS package.
             split: of it, or the path of a text file of sequence names.
             size: height and width of the network's input.
+            frame_scale: how many times as large frames are kept.
             sequences: keep these alone.
             frames: only so many frames of each, from the first one on.
 
@@ -54,7 +56,8 @@ class HeldOut:
         """
         videos = read_split(Path(root), dataset, split, sequences=sequences)
         self._videos = [_shortened(video, frames) for video in videos]
-        self._model, self._dataset, self._size = model, dataset, tuple(size)
+        self._model, self._dataset = model, dataset
+        self._seen_at = {"size": tuple(size), "frame_scale": frame_scale}
         for video in self._videos:
             _check(video)
         mine = self._videos[jax.process_index() :: jax.process_count()]
@@ -92,7 +95,7 @@ class HeldOut:
 
     def _scores(self, params: Params, on_frame) -> Iterator[tuple[str, Scores]]:
         devices = jax.local_devices()
-        segmenter = Segmenter(self._model, params, size=self._size, devices=devices)
+        segmenter = Segmenter(self._model, params, **self._seen_at, devices=devices)
         filled = _Filled(segmenter, self._together)
         with tempfile.TemporaryDirectory() as folder:
             for group in self._groups:

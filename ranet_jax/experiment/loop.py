@@ -149,7 +149,7 @@ def _rate(config: ConfigDict):
 
 
 def _predict(config: ConfigDict, model: RANet):
-    augmentation = pipeline.augmentation_settings(config.augment)
+    augmentation = pipeline.augmentation_settings(config.augment, config.data)
     return functools.partial(train.predict, model, **augmentation)
 
 
@@ -158,7 +158,8 @@ def _held_out(config: ConfigDict, model: RANet) -> HeldOut | None:
     if arguments is None:
         return None
     del arguments["every"]
-    return HeldOut(model, size=(config.data.height, config.data.width), **arguments)
+    size = config.data.height, config.data.width
+    return HeldOut(model, size=size, frame_scale=config.data.frame_scale, **arguments)
 
 
 def _intervals(config: ConfigDict) -> Intervals:

@@ -102,7 +102,9 @@ def step_bytes(
     )
     state = jax.eval_shape(create, abstract_params(model))
     program = train.make_step(model, transformation, **arguments)
-    found = program.lower(state, _batch(examples, size, slots)).compile().memory_analysis()
+    scale = arguments["augmentation"].get("frame_scale", 1)
+    batch = _batch(examples, (size[0] * scale, size[1] * scale), slots)
+    found = program.lower(state, batch).compile().memory_analysis()
     return (
         found.argument_size_in_bytes
         + found.output_size_in_bytes
@@ -112,17 +114,17 @@ def step_bytes(
     )
 
 
-def _batch(examples: int, size: tuple[int, int], slots: int) -> HostBatch:
+def _batch(examples: int, canvas: tuple[int, int], slots: int) -> HostBatch:
     def array(dtype: Any, *shape: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((1, examples, *shape), dtype)
 
     return HostBatch(
-        template_image=array(jnp.uint8, *size, 3),
-        template_ids=array(jnp.uint8, *size),
+        template_image=array(jnp.uint8, *canvas, 3),
+        template_ids=array(jnp.uint8, *canvas),
         template_box=array(jnp.float32, 4),
-        image=array(jnp.uint8, *size, 3),
-        ids=array(jnp.uint8, *size),
-        previous_ids=array(jnp.uint8, *size),
+        image=array(jnp.uint8, *canvas, 3),
+        ids=array(jnp.uint8, *canvas),
+        previous_ids=array(jnp.uint8, *canvas),
         box=array(jnp.float32, 4),
         valid=array(jnp.bool_, slots),
         twin=array(jnp.bool_),

@@ -142,6 +142,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "data_dir": _NAME,
         "height": _SIDE,
         "width": _SIDE,
+        "frame_scale": _whole(1),
         "slots": _whole(1),
         "objects": _one_of("merged", "sampled", "multi"),
         "crops": _one_of("object", "frame"),

@@ -31,7 +31,7 @@ def network(monkeypatch, fake_segmenter):
     """A package whose networks are fakes; gives the list of segmenters that were made."""
     made = []
 
-    def segmenter(model, params, *, combine, size, devices):
+    def segmenter(model, params, *, combine, size, frame_scale, devices):
         made.append(fake_segmenter())
         return made[-1]
 

@@ -231,6 +231,7 @@ def test_a_stage_starts_from_the_one_before(small_config, earlier):
         "backbone": "",
         "online": {"iterations": 0},
         "size": [64, 96],
+        "frame_scale": 1,
     }
 
 

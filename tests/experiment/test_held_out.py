@@ -32,8 +32,8 @@ class Still:
 
     batches = []
 
-    def __init__(self, model, params, *, size, devices):
-        assert (params, size, devices) == ("weights", (64, 96), jax.local_devices())
+    def __init__(self, model, params, *, size, frame_scale, devices):
+        assert (params, size, frame_scale, devices) == ("weights", (64, 96), 1, jax.local_devices())
 
     def init(self, frame, mask):
         self.batches.append(len(frame))
