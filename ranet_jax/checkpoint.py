@@ -122,6 +122,19 @@ def read_settings(path: Path | str) -> dict:
         raise _damaged(path) from error
 
 
+def trained_at(path: Path | str) -> dict:
+    """`size` and `frame_scale` that a network was trained at, as arguments of `Segmenter`.
+
+    Empty for weights that do not say, such as published ones.
+
+    Raises:
+        InputError: for a path that is missing or is no checkpoint of this program.
+    """
+    settings = read_settings(path)
+    known = {name: settings[name] for name in ("size", "frame_scale") if settings.get(name)}
+    return known | ({"size": tuple(known["size"])} if "size" in known else {})
+
+
 def settings_of(model: RANet) -> dict:
     """The fields of a model that its parameters depend on or were trained for."""
     fields = (field.name for field in dataclasses.fields(model))

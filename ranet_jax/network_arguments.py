@@ -44,18 +44,13 @@ def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     Args:
         arguments: parsed, with those of `add_network_arguments` among them.
     """
-    from ranet_jax.checkpoint import read_settings
+    from ranet_jax.checkpoint import trained_at
     from ranet_jax.segmenter import NETWORK_SIZE
 
-    size, frame_scale = arguments.size, 1
-    if size is None and arguments.checkpoint is not None:
-        settings = read_settings(arguments.checkpoint)
-        size, frame_scale = settings.get("size"), settings.get("frame_scale", 1)
-    return {
-        "combine": arguments.combine,
-        "size": tuple(size or NETWORK_SIZE),
-        "frame_scale": frame_scale,
-    }
+    settings = {"combine": arguments.combine, "size": NETWORK_SIZE, "frame_scale": 1}
+    if arguments.checkpoint is not None:
+        settings |= trained_at(arguments.checkpoint)
+    return settings | ({"size": arguments.size} if arguments.size else {})
 
 
 def add_online_arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ def test_loading_needs_nothing_but_the_path(saved):
     assert jax.tree.structure(values) == jax.tree.structure(params)
     jax.tree.map(np.testing.assert_array_equal, values, params)
     assert checkpoint.read_settings(path)["trained"] is True
+    assert checkpoint.trained_at(path) == {}
 
 
 def test_precision_is_chosen_at_loading(saved):

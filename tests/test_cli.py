@@ -53,7 +53,7 @@ def network(monkeypatch):
         return f"converted {source} to {out} for {objects}"
 
     fakes = {
-        "checkpoint": types.SimpleNamespace(load=load, read_settings=lambda path: {}),
+        "checkpoint": types.SimpleNamespace(load=load, trained_at=lambda path: {}),
         "segmenter": types.SimpleNamespace(Segmenter=ShiftingSegmenter, NETWORK_SIZE=(64, 96)),
         "convert": types.SimpleNamespace(convert=convert),
     }
@@ -250,7 +250,7 @@ SLOW_RUN = """
     sys.modules["ranet_jax.segmenter"] = types.SimpleNamespace(
         Segmenter=Segmenter, NETWORK_SIZE=(64, 96)
     )
-    fake = types.SimpleNamespace(load=lambda *_, **__: (None, None), read_settings=lambda _: {})
+    fake = types.SimpleNamespace(load=lambda *_, **__: (None, None), trained_at=lambda _: {})
     sys.modules["ranet_jax.checkpoint"] = ranet_jax.checkpoint = fake
     sys.exit(main(sys.argv[1:]))
 """

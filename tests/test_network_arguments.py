@@ -25,7 +25,7 @@ def parsed(*words):
             ("--checkpoint", "c", "--size", "64x96"),
             {"size": [96, 160], "frame_scale": 2},
             (64, 96),
-            1,
+            2,
         ),
         (("--size", "64x96"), {}, (64, 96), 1),
     ],

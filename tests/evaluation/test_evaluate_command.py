@@ -37,6 +37,7 @@ def network(monkeypatch, fake_segmenter):
 
     checkpoints = types.ModuleType("ranet_jax.checkpoint")
     checkpoints.read_settings = lambda path: {"model": {}, "trained": True, "stage": "static"}
+    checkpoints.trained_at = lambda path: {}
     checkpoints.settings_of = lambda model: {"ranking": model.ranking, "depth": model.depth}
     checkpoints.find = Path
     monkeypatch.setitem(sys.modules, "ranet_jax.checkpoint", checkpoints)
