@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipelines import builders, sources
+from data_pipelines import builders, built_sources, sources
 from data_pipelines.examples import ExampleSettings
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
@@ -55,7 +55,7 @@ def open_source(
         raise InputError(f"{name} is no dataset: before the = goes videos or images.")
     package, _, split = name.partition(":")
     builder = builders.builder(package, Path(data_dir).expanduser())
-    return sources.TfdsSource(builder, split or "train", exclude=exclude)
+    return built_sources.TfdsSource(builder, split or "train", exclude=exclude)
 
 
 def open_loader(

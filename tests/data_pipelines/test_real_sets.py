@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from data_pipelines import canvas, decoding, loader, sources
+from data_pipelines import built_sources, canvas, decoding, loader, sources
 from data_pipelines.examples import ExampleSettings
 
 
@@ -31,20 +31,20 @@ def checksum(source) -> str:
 
 
 def test_ecssd_is_complete(built):
-    source = sources.TfdsSource(built["ecssd"], "train")
+    source = built_sources.TfdsSource(built["ecssd"], "train")
     assert built["ecssd"].info.splits["train"].num_examples == 1000
     assert sum(source.lengths) == len(source.lengths) == 1000
     assert checksum(source) == "70d2958770065161"
 
 
 def test_davis_2016_train_is_complete(built):
-    source = sources.TfdsSource(built["davis/2016"], "train")
+    source = built_sources.TfdsSource(built["davis/2016"], "train")
     assert len(source.lengths) == 30 and sum(source.lengths) == 1222
     assert checksum(source) == "ba4f4974336a5a43"
 
 
 def test_photographs_come_back_as_published(built, data_dir):
-    source = sources.TfdsSource(built["ecssd"], "train")
+    source = built_sources.TfdsSource(built["ecssd"], "train")
     for clip in range(0, 1000, 100):
         name = source.frame_name(clip, 0).rsplit("/", 1)[-1]
         assert source.image(clip, 0) == (data_dir / f"ECSSD/images/{name}.jpg").read_bytes()
@@ -55,7 +55,7 @@ def test_photographs_come_back_as_published(built, data_dir):
 
 
 def test_a_mixture_of_both_is_read_through_grain(built):
-    mixture = [(sources.TfdsSource(built[name], "train"), 1.0) for name in built]
+    mixture = [(built_sources.TfdsSource(built[name], "train"), 1.0) for name in built]
     running = loader.Loader(mixture, ExampleSettings(), batch_size=4, seed=0)
     batches = list(itertools.islice(running, 6))
     running.close()
@@ -100,7 +100,7 @@ def test_several_objects_from_folders(data_dir, name, clips, frames, objects):
 
 
 def test_the_mask_of_two_channels_is_read(built):
-    source = sources.TfdsSource(built["davis/2016"], "train")
+    source = built_sources.TfdsSource(built["davis/2016"], "train")
     bear = next(i for i in range(30) if "/bear/" in source.frame_name(i, 0))
     ids = decoding.decode_ids(source.mask(bear, 77), "bear/00077", "ids")
     assert set(np.unique(ids)) == {0, 1}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_sets import davis_files, encode, photograph, square, write_tree
 
-from data_pipelines import builders, decoding, sources
+from data_pipelines import builders, built_sources, decoding, sources
 from ranet_jax.errors import InputError
 
 
@@ -76,7 +76,7 @@ def test_missing_lists_and_videos_are_said(video_set):
 
 def test_a_built_set_gives_what_its_folder_gives(video_set, tmp_path, build):
     builder = build("davis/2017", tmp_path / "built", video_set)
-    built = sources.TfdsSource(builder, "trainval")
+    built = built_sources.TfdsSource(builder, "trainval")
     folder = sources.video_folder(video_set)
     order = {built.frame_name(clip, 0).split("/")[-2]: clip for clip in range(3)}
     assert sorted(built.lengths) == sorted(folder.lengths)
@@ -92,7 +92,7 @@ def test_a_built_set_gives_what_its_folder_gives(video_set, tmp_path, build):
 
 
 def test_a_source_goes_to_another_process_without_what_it_holds(video_set, tmp_path, build):
-    source = sources.TfdsSource(build("davis/2017", tmp_path, video_set), "train")
+    source = built_sources.TfdsSource(build("davis/2017", tmp_path, video_set), "train")
     sent = pickle.dumps(source)
     assert len(sent) < 100_000
     assert pickle.loads(sent).image(0, 3) == source.image(0, 3)
@@ -101,8 +101,8 @@ def test_a_source_goes_to_another_process_without_what_it_holds(video_set, tmp_p
 @pytest.mark.parametrize("capacity", [0, 20_000, 10**9])
 def test_the_cache_changes_nothing_but_the_time(video_set, tmp_path, build, capacity):
     builder = build("davis/2017", tmp_path, video_set)
-    source = sources.TfdsSource(builder, "train", cache_bytes=capacity)
-    reference = sources.TfdsSource(builder, "train")
+    source = built_sources.TfdsSource(builder, "train", cache_bytes=capacity)
+    reference = built_sources.TfdsSource(builder, "train")
     for clip, frame in ((0, 1), (1, 2), (0, 3), (1, 0), (0, 1)):
         assert source.image(clip, frame) == reference.image(clip, frame)
     assert source._cache.nbytes <= capacity
@@ -137,10 +137,10 @@ def test_arrays_that_do_not_fit_are_refused(frames, masks, message):
 
 def test_what_is_not_built_is_said(tmp_path, video_set, build):
     with pytest.raises(InputError, match="run `ranet data build ecssd`"):
-        sources.TfdsSource(builders.builder("ecssd", tmp_path), "train")
+        built_sources.TfdsSource(builders.builder("ecssd", tmp_path), "train")
     builder = build("davis/2017", tmp_path, video_set)
     with pytest.raises(InputError, match="has no split test.*choose one of"):
-        sources.TfdsSource(builder, "test")
+        built_sources.TfdsSource(builder, "test")
     for name, message in (
         ("coco", "There is no dataset coco"),
         ("davis", "davis/2016 or davis/2017"),
@@ -152,9 +152,9 @@ def test_what_is_not_built_is_said(tmp_path, video_set, build):
 
 
 def test_videos_are_left_out_by_name(video_set, tmp_path, build):
-    built = sources.TfdsSource(build("davis/2017", tmp_path, video_set), "trainval")
+    built = built_sources.TfdsSource(build("davis/2017", tmp_path, video_set), "trainval")
     assert sorted(built.videos) == ["ant", "bee", "cow"]
-    less = sources.TfdsSource(
+    less = built_sources.TfdsSource(
         build("davis/2017", tmp_path, video_set), "trainval", exclude=["bee", "yak"], cache_bytes=0
     )
     assert less.videos == [name for name in built.videos if name != "bee"]
@@ -172,7 +172,7 @@ def test_one_video_at_least_has_to_be_left(video_set, tmp_path, build):
     with pytest.raises(InputError, match="All 2 videos .* left out"):
         sources.video_folder(video_set, split="train", exclude=["ant", "bee"])
     with pytest.raises(InputError, match="All 1 videos of davis/2017.*:val"):
-        sources.TfdsSource(build("davis/2017", tmp_path, video_set), "val", exclude=["cow"])
+        built_sources.TfdsSource(build("davis/2017", tmp_path, video_set), "val", exclude=["cow"])
 
 
 def test_a_clip_of_one_frame_is_no_video(image_set):
