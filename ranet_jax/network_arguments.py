@@ -4,10 +4,14 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
+from ranet_jax.errors import InputError
+
 if TYPE_CHECKING:
     from ranet_jax.array_typing import Params
     from ranet_jax.models.ranet import RANet
     from ranet_jax.segmenter import Segmenter
+
+_ONLINE_RATE = 1e-6
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,30 +69,34 @@ def add_online_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--online-rate",
         type=_rate,
-        default=1e-6,
         metavar="RATE",
-        help="learning rate of --online (default: %(default)s)",
+        help=f"learning rate of --online (default: {_ONLINE_RATE})",
     )
     parser.add_argument(
         "--online-batch",
         type=_whole_number(1),
-        default=1,
         metavar="VIEWS",
-        help="random views of the first frame in an iteration of --online (default: %(default)s)",
+        help="random views of the first frame in an iteration of --online (default: 1)",
     )
 
 
 def online_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Online learning as results record it: nothing where there is none."""
-    if not arguments.online:
-        return {}
-    return {
-        "online": {
-            "iterations": arguments.online,
-            "learning_rate": arguments.online_rate,
-            "batch_size": arguments.online_batch,
-        }
-    }
+    """Online learning as results record it: nothing where there is none.
+
+    Raises:
+        InputError: its rate or its batch is given, and no number of iterations.
+    """
+    if arguments.online:
+        learning_rate = arguments.online_rate or _ONLINE_RATE
+        batch_size = arguments.online_batch or 1
+        settings = {"learning_rate": learning_rate, "batch_size": batch_size}
+        return {"online": {"iterations": arguments.online, **settings}}
+    if arguments.online_rate or arguments.online_batch:
+        raise InputError(
+            "--online-rate and --online-batch change nothing without --online N: say for how many "
+            "iterations to fine-tune."
+        )
+    return {}
 
 
 def make_segmenter(
@@ -103,14 +111,14 @@ def make_segmenter(
         **settings: of `Segmenter`, beside `segmenter_settings`.
     """
     settings |= segmenter_settings(arguments)
-    if not arguments.online:
+    online = online_settings(arguments)
+    if not online:
         import ranet_jax
 
         return ranet_jax.Segmenter(model, params, **settings)
     from ranet_jax.online import OnlineSegmenter
 
-    online = online_settings(arguments)["online"]
-    return OnlineSegmenter(model, params, **online, **settings)
+    return OnlineSegmenter(model, params, **online["online"], **settings)
 
 
 def _whole_number(least: int):

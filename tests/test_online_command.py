@@ -128,3 +128,11 @@ def test_numbers_out_of_range(work, tmp_path, capsys, command, words):
         command(work, tmp_path / "out", *words)
     assert stopped.value.code == 2
     assert f"{words[1]!r} is not a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--online-rate", "1e-4"), ("--online-batch", "2")])
+@pytest.mark.parametrize("command", [evaluate, segment])
+def test_settings_of_online_learning_without_it(work, tmp_path, capsys, command, words):
+    assert command(work, tmp_path / "out", *words) == 2
+    assert "change nothing without --online N" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.png"))
