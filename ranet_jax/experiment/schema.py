@@ -149,6 +149,8 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "jitter": _BELOW_ONE,
         "max_interval": _whole(1),
         "min_area": _BELOW_ONE,
+        "false_positives": _SHARE,
+        "false_negatives": _SHARE,
         "batch_size": _whole(1),
         "workers": _whole(0),
         "threads": _whole(0),
