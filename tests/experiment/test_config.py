@@ -158,7 +158,7 @@ def test_sections_become_arguments(small_config, data_root):
     }
     assert configs.state_arguments(config) == {"seed": 0, "averaging": 0.99}
     step = configs.step_arguments(config)
-    assert step.pop("augmentation") == dict(config.augment)
+    assert step.pop("augmentation") == dict(config.augment) | {"frame_scale": 1}
     assert step == {"averaging": 0.99, "accumulate": 1, "freeze_backbone": True}
     assert configs.held_out_arguments(config) == {
         "dataset": "davis2016",
