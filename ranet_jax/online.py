@@ -242,7 +242,7 @@ class OnlineSegmenter(Segmenter):
                 frames[0],
                 masks[0],
                 size=self._size,
-                frame_scale=self._frame_size[0] // self._size[0],
+                frame_scale=self._frame_scale,
                 on_progress=on_progress,
             )
         self.online_seconds = time.perf_counter() - started

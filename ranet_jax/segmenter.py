@@ -82,11 +82,11 @@ class Segmenter:
             raise InputError(
                 f"The network's size is {size[0]}x{size[1]}; both must be multiples of 32."
             )
-        self._model = model if combine is None else model.clone(combine=combine)
-        self._params = params
         if frame_scale < 1 or int(frame_scale) != frame_scale:
             raise InputError(f"frame_scale is {frame_scale}; give a whole number from 1.")
-        self._size = tuple(size)
+        self._model = model if combine is None else model.clone(combine=combine)
+        self._params = params
+        self._size, self._frame_scale = tuple(size), frame_scale
         self._frame_size = size[0] * frame_scale, size[1] * frame_scale
         self._devices = list(devices or jax.local_devices()[:1])
         self._state: tracks.VideoState | None = None
