@@ -44,6 +44,7 @@ def get_config() -> ConfigDict:
     config.data.max_interval = 5  # frames between previous mask and current frame
     config.data.false_positives = 0.0  # share of previous masks with background in them
     config.data.false_negatives = 0.0  # share of previous masks without a part of the object
+    config.data.occlusions = 0.0  # share of current frames with something before the object
     config.data.min_area = 0.001  # objects below a thousandth of the frame teach nothing
     config.data.batch_size = 16  # of all devices and hosts together; not in the paper
     config.data.workers = 4

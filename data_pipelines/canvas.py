@@ -41,6 +41,12 @@ class Layout:
         return max(1, round(height * self.fit)), max(1, round(width * self.fit))
 
     @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the canvas that the picture takes; black lies about it."""
+        starts = [(whole - part) // 2 for whole, part in zip(self.size, self.placed, strict=True)]
+        return tuple(slice(at, at + part) for at, part in zip(starts, self.placed, strict=True))
+
+    @property
     def scale(self) -> float:
         """Magnification that turns the canvas into the frame, 1 or more."""
         return max(1.0, self.fit)
@@ -78,14 +84,11 @@ class Layout:
     def _centre(self, pixels: np.ndarray) -> np.ndarray:
         if pixels.shape[:2] == self.size:
             return pixels
-        top, left = (
-            (whole - part) // 2 for whole, part in zip(self.size, pixels.shape, strict=False)
-        )
-        bottom, right = top + pixels.shape[0], left + pixels.shape[1]
+        rows, columns = self.window
         canvas = np.empty(self.size + pixels.shape[2:], np.uint8)
-        canvas[:top], canvas[bottom:] = 0, 0
-        canvas[top:bottom, :left], canvas[top:bottom, right:] = 0, 0
-        canvas[top:bottom, left:right] = pixels
+        canvas[: rows.start], canvas[rows.stop :] = 0, 0
+        canvas[rows, : columns.start], canvas[rows, columns.stop :] = 0, 0
+        canvas[rows, columns] = pixels
         return canvas
 
 

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import UInt8
 
-from data_pipelines import canvas, decoding, mistakes
+from data_pipelines import canvas, decoding, mistakes, occlusion
 from data_pipelines.cache import ByteCache
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
@@ -42,6 +42,7 @@ class ExampleSettings:
         min_area: an object smaller than this share of the frame counts as missing.
         false_positives: share of examples whose previous mask has pieces of background in it.
         false_negatives: share of examples whose previous mask lacks a part of the object, or all.
+        occlusions: share of examples with something in front of the object in the current frame.
 
     Raises:
         InputError: a setting is out of range, or the slots do not go with the objects.
@@ -58,6 +59,7 @@ class ExampleSettings:
     min_area: float = 0.001
     false_positives: float = 0.0
     false_negatives: float = 0.0
+    occlusions: float = 0.0
 
     def __post_init__(self):
         for name, choices in (("objects", get_args(Objects)), ("crops", get_args(Crops))):
@@ -82,11 +84,9 @@ class ExampleSettings:
                 "jitter and min_area are shares from 0 to below 1, and max_interval is 1 or more: "
                 f"got {self.jitter}, {self.min_area} and {self.max_interval}."
             )
-        if not 0 <= self.false_positives <= 1 or not 0 <= self.false_negatives <= 1:
-            raise InputError(
-                "false_positives and false_negatives are shares from 0 to 1: "
-                f"got {self.false_positives} and {self.false_negatives}."
-            )
+        for name in ("false_positives", "false_negatives", "occlusions"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is a share from 0 to 1; got {getattr(self, name)}.")
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -155,13 +155,20 @@ def make_example(
     if not ids[previous].any():
         return None
     images = {t: views[t].image() for t in {template, frame}}
-    previous_ids = _mistaken(ids[previous], rng, settings)
+    previous_ids = mistakes.mistaken(
+        ids[previous], rng, settings.false_positives, settings.false_negatives
+    )
+    image, truth = images[frame], ids[frame]
+    if settings.occlusions and rng.random() < settings.occlusions:
+        image, truth = image.copy(), truth.copy()
+        window = views[frame].layout.window
+        occlusion.occlude(image[window], truth[window], rng)
     return {
         "template_image": images[template],
         "template_ids": ids[template],
         "template_box": _draw_box(ids[template], views[template].layout, rng, settings),
-        "image": images[frame],
-        "ids": ids[frame],
+        "image": image,
+        "ids": truth,
         "previous_ids": previous_ids,
         "box": _draw_box(previous_ids, views[frame].layout, rng, settings),
         "valid": np.arange(1, settings.slots + 1) <= slot_of.max(),
@@ -281,20 +288,6 @@ def _relabel(ids: canvas.IdCanvas, slot_of: SlotOfId) -> canvas.IdCanvas:
     if (slot_of[: peak + 1] == np.arange(peak + 1)).all():
         return ids
     return slot_of[ids]
-
-
-def _mistaken(
-    ids: canvas.IdCanvas, rng: np.random.Generator, settings: ExampleSettings
-) -> canvas.IdCanvas:
-    """The previous mask with the mistakes that the settings ask for."""
-    mistaken = ids
-    if settings.false_negatives and rng.random() < settings.false_negatives:
-        mistaken = mistakes.add_false_negatives(ids, rng)
-    if settings.false_positives and rng.random() < settings.false_positives:
-        pieces = mistakes.add_false_positives(ids, rng)
-        # A piece that covers the object does not bring back what was lost.
-        mistaken = np.where(ids == 0, pieces, mistaken)
-    return mistaken
 
 
 def _draw_box(

@@ -13,6 +13,29 @@ from data_pipelines import canvas
 _MOST_PIECES = 3
 
 
+def mistaken(
+    ids: canvas.IdCanvas,
+    rng: np.random.Generator,
+    false_positives: float,
+    false_negatives: float,
+) -> canvas.IdCanvas:
+    """The mask, with such a share of chances to have either kind of mistake in it.
+
+    Args:
+        ids: slot numbers, at least one of them not 0.
+        rng: draws the mistakes.
+        false_positives: the chance of `add_false_positives`.
+        false_negatives: the chance of `add_false_negatives`.
+    """
+    found = ids
+    if false_negatives and rng.random() < false_negatives:
+        found = add_false_negatives(ids, rng)
+    if false_positives and rng.random() < false_positives:
+        # A piece that covers the object does not bring back what was lost.
+        found = np.where(ids == 0, add_false_positives(ids, rng), found)
+    return found
+
+
 def add_false_positives(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.IdCanvas:
     """The mask with one to three pieces of background taken for an object.
 

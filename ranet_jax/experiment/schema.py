@@ -151,6 +151,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "min_area": _BELOW_ONE,
         "false_positives": _SHARE,
         "false_negatives": _SHARE,
+        "occlusions": _SHARE,
         "batch_size": _whole(1),
         "workers": _whole(0),
         "threads": _whole(0),

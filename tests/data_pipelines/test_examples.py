@@ -250,8 +250,9 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path):
         ({"slots": 2}, "objects=multi"),
         ({"jitter": 1.5}, "jitter and min_area"),
         ({"max_interval": 0}, "max_interval"),
-        ({"false_positives": 1.5}, "false_positives and false_negatives"),
-        ({"false_negatives": -0.1}, "false_positives and false_negatives"),
+        ({"false_positives": 1.5}, "false_positives is a share from 0 to 1"),
+        ({"false_negatives": -0.1}, "false_negatives is a share"),
+        ({"occlusions": 2.0}, "occlusions is a share"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
