@@ -14,8 +14,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "pack",
         help="put a checkpoint into one small file",
-        description="Puts a checkpoint into one file of 8-bit integers, which every command reads "
-        "in its place; kernels get fewer bits, the largest first, until the file is small enough.",
+        description="Puts a checkpoint into one file of integers of 10 bits or less, which every "
+        "command reads in its place; kernels get fewer bits, the largest first, until the file is "
+        "small enough.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

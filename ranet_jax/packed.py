@@ -2,7 +2,9 @@
 
 A zip archive of `.npy` arrays and `settings.json`, readable by `numpy.load` and without unpickling:
 large kernels are stored as `<name>.values` (int8) and `<name>.scales` (float32, one for each output
-channel), everything else as `<name>` in float32. The same parameters give the same bytes.
+channel), everything else as `<name>` in float32. Integers of more than 8 bits have their lower 8 in
+`<name>.low` (uint8), apart from the others because that compresses better. The same parameters give
+the same bytes.
 """
 
 import io
@@ -15,7 +17,7 @@ from typing import Any, NamedTuple
 
 import flax.traverse_util
 import numpy as np
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Int
 
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
@@ -23,10 +25,10 @@ from ranet_jax.files import make_output_folder, refuse_existing, replacing
 
 DEFAULT = "default"
 LIMIT = 40_000_000  # bytes; what a repository can carry
-MOST_LEVELS = 127  # of either sign: 8 bits
+MOST_LEVELS = 511  # of either sign: 10 bits
 FEWEST_LEVELS = 15
 SMALLEST_PACKED = 1 << 14  # kernels of fewer values stay float32: they cost little and matter much
-_VALUES, _SCALES, _SETTINGS = ".values", ".scales", "settings.json"
+_VALUES, _LOW, _SCALES, _SETTINGS = ".values", ".low", ".scales", "settings.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -52,7 +54,7 @@ class Layer(NamedTuple):
 class Quantised(NamedTuple):
     """Integers times the scale of their output channel (the last axis)."""
 
-    values: Int8[np.ndarray, "*inputs out"]
+    values: Int[np.ndarray, "*inputs out"]
     scales: Float[np.ndarray, " out"]
 
 
@@ -63,7 +65,8 @@ def quantise(kernel: Float[np.ndarray, "*inputs out"], levels: int = MOST_LEVELS
     # A channel of zeros, or of values too small for a scale, becomes zeros.
     divisors = np.where(scales > 0, scales, 1).astype(np.float32)
     rounded = np.where(scales > 0, np.rint(kernel / divisors), 0)
-    return Quantised(np.clip(rounded, -levels, levels).astype(np.int8), scales)
+    kind = np.int8 if levels <= np.iinfo(np.int8).max else np.int16
+    return Quantised(np.clip(rounded, -levels, levels).astype(kind), scales)
 
 
 def restore(quantised: Quantised) -> Float[np.ndarray, "*inputs out"]:
@@ -76,7 +79,7 @@ def save(
 ) -> list[Layer]:
     """Writes parameters and settings into one file of at most `limit` bytes.
 
-    Kernels start with 8 bits a value; while the file is too large, the largest of those with the
+    Kernels start with 10 bits a value; while the file is too large, the largest of those with the
     most bits gives up one of them.
 
     Args:
@@ -128,10 +131,14 @@ def load(path: Path | str) -> tuple[dict[str, Any], Params]:
     path = Path(path)
     settings, arrays = _read(path, everything=True)
     kernels = [name.removesuffix(_VALUES) for name in arrays if name.endswith(_VALUES)]
-    flat = {name: value for name, value in arrays.items() if not name.endswith((_VALUES, _SCALES))}
+    parts = (_VALUES, _LOW, _SCALES)
+    flat = {name: value for name, value in arrays.items() if not name.endswith(parts)}
     try:
         for name in kernels:
-            flat[name] = restore(Quantised(arrays[name + _VALUES], arrays[name + _SCALES]))
+            values = arrays[name + _VALUES]
+            if name + _LOW in arrays:
+                values = values.astype(np.int16) * 256 + arrays[name + _LOW]
+            flat[name] = restore(Quantised(values, arrays[name + _SCALES]))
     except (KeyError, ValueError) as error:
         raise _damaged(path) from error
     return settings, flax.traverse_util.unflatten_dict(flat, sep="/")
@@ -176,7 +183,10 @@ def _members(name: str, value: np.ndarray, levels: int) -> dict[str, bytes]:
     if not levels:
         return {f"{name}.npy": _npy(value)}
     values, scales = quantise(value, levels)
-    return {f"{name}{_VALUES}.npy": _npy(values), f"{name}{_SCALES}.npy": _npy(scales)}
+    parts = {_SCALES: scales, _VALUES: values}
+    if values.dtype != np.int8:
+        parts |= {_VALUES: (values >> 8).astype(np.int8), _LOW: (values & 255).astype(np.uint8)}
+    return {f"{name}{part}.npy": _npy(array) for part, array in parts.items()}
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -22,11 +22,12 @@ kernels = arrays.arrays(
 )
 
 
-@given(kernel=kernels, levels=st.sampled_from([127, 63, 31, 15]))
+@given(kernel=kernels, levels=st.sampled_from([511, 255, 127, 63, 31, 15]))
 @settings(deadline=None)
 def test_rounding_is_at_most_half_a_step_of_the_channel(kernel, levels):
     quantised = packed.quantise(kernel, levels)
-    assert quantised.values.dtype == np.int8 and np.abs(quantised.values).max() <= levels
+    assert quantised.values.dtype == (np.int8 if levels <= 127 else np.int16)
+    assert np.abs(quantised.values).max() <= levels
     step = np.abs(kernel).max(axis=(0, 1, 2)) / levels
     # The last term is for values close to the smallest that float32 holds.
     assert (np.abs(packed.restore(quantised) - kernel) <= 0.501 * step + 1e-42 * levels).all()
@@ -73,8 +74,8 @@ def test_a_file_is_read_in_place_of_a_directory(saved):
             assert error == 0
         else:
             assert 0 < error <= layer.largest_error * np.abs(before).max() * 1.0001
-            assert layer.mean_error < 0.02
-    assert {layer.levels for layer in layers} == {0, 127}
+            assert layer.mean_error < 0.005
+    assert {layer.levels for layer in layers} == {0, 511}
 
 
 def test_precision_is_chosen_at_loading(saved):
@@ -103,7 +104,7 @@ def test_the_largest_kernels_give_up_bits_until_the_file_fits(saved, tmp_path):
     layers = packed.save(tmp_path / "less.npz", described, params, limit=limit)
     assert (tmp_path / "less.npz").stat().st_size <= limit
     rounded = {layer.name: layer.levels for layer in layers if layer.levels}
-    assert set(rounded.values()) <= {127, 63, 31, 15} and min(rounded.values()) < 127
+    assert set(rounded.values()) <= {511, 255, 127, 63, 31, 15} and min(rounded.values()) < 511
     ranet_jax.load(tmp_path / "less.npz")
     with pytest.raises(InputError, match=r"too large for a file of 0\.01 MB"):
         packed.save(tmp_path / "least.npz", described, params, limit=10_000)
