@@ -142,7 +142,9 @@ def _override(settings: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
                 f"There is no option {override}: settings are overridden as --config.key=value."
             )
         _check_key(settings, found[1])
-    arguments = ["ranet", *overrides]
+    # Of two for one key the last: absl would join their tuples.
+    last = {_OVERRIDE.match(override)[1]: override for override in overrides}
+    arguments = ["ranet", *last.values()]
     values = flags.FlagValues()  # the process's own flags stay out of it
     try:
         holder = config_flags.DEFINE_config_dict(

@@ -58,8 +58,10 @@ def test_overrides_have_the_type_of_the_page(pages, override, key, value):
 
 
 def test_the_last_override_wins_and_others_stay(pages):
-    config = read(pages / "page.py", ["--config.steps=5", "--config.rate=2", "--config.steps=6"])
+    first = ["--config.steps=5", "--config.rate=2", "--config.data.exclude=('a',)"]
+    config = read(pages / "page.py", [*first, "--config.steps=6", "--config.data.exclude=('b',)"])
     assert (config.steps, config.rate, config.name) == (6, 2.0, "one")
+    assert config.data.exclude == ("b",)
     with pytest.raises(AttributeError):
         config.stps = 7
 
