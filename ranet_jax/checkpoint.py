@@ -5,11 +5,13 @@ Orbax. A checkpoint may also be one packed file, see `ranet_jax.packed`.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from ranet_jax import packed, run_checkpoints
@@ -82,6 +84,46 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
         raise
     except Exception as error:  # storage errors come in every type
         raise _damaged(path) from error
+
+
+def load_mean(paths: Sequence[Path | str]) -> tuple[RANet, Params]:
+    """The model and the mean of the parameters of several checkpoints, float32.
+
+    Networks trained from one another can be averaged, and the mean is often steadier than each of
+    them (Wortsman et al., "Model soups", ICML 2022). Of one checkpoint it is what `load` gives.
+
+    Raises:
+        InputError: as `load` does; or the checkpoints are of different networks, or one of several
+            was not trained.
+    """
+    check_mean(paths)
+    loaded = [load(path) for path in paths]
+    model, params = loaded[-1]
+    if len(loaded) > 1:
+        several = (own for _, own in loaded)
+        # On the host: on the device every shape would be a program to compile.
+        params = jax.tree.map(lambda *values: jnp.asarray(np.mean(values, axis=0)), *several)
+    return model, params
+
+
+def check_mean(paths: Sequence[Path | str]) -> None:
+    """Compares the settings of checkpoints that are to be averaged.
+
+    Raises:
+        InputError: as `load_mean` does, without reading parameters.
+    """
+    first, *others = [read_settings(path) for path in paths]
+    for path, settings in zip(paths[1:], others, strict=True):
+        if settings["model"] != first["model"]:
+            raise InputError(
+                f"{path} is another network than {paths[0]}: only of networks with the same "
+                "settings a mean can be taken."
+            )
+        if not (first["trained"] and settings["trained"]):
+            raise InputError(
+                f"{', '.join(map(str, paths))} are not all trained networks: only of those a mean "
+                "can be taken."
+            )
 
 
 def _load_packed(path: Path, precision: str) -> tuple[RANet, Params]:
@@ -163,7 +205,7 @@ def find(path: Path | str) -> Path:
     """Where a checkpoint is: of the folder of a run its best one, `default` the one that ships.
 
     Raises:
-        InputError: if `default` was asked for and this version ships none.
+        InputError: if `default` was asked for and is missing from the installation.
     """
     path = packed.find(path).absolute()
     folder = path / run_checkpoints.FOLDER

@@ -1,4 +1,4 @@
-"""`ranet pack`: a checkpoint as one small file."""
+"""`ranet pack`: a checkpoint, or the mean of several, as one small file."""
 
 import argparse
 from pathlib import Path
@@ -14,13 +14,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "pack",
         help="put a checkpoint into one small file",
-        description="Puts a checkpoint into one file of integers of 10 bits or less, which every "
-        "command reads in its place; kernels get fewer bits, the largest first, until the file is "
-        "small enough.",
+        description="Puts a checkpoint, or the mean of several of one network, into one file of "
+        "integers of 10 bits or less, which every command reads in its place; kernels get fewer "
+        "bits, the largest first, until the file is small enough.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", help="folder of a checkpoint")
+    parser.add_argument("checkpoints", nargs="+", metavar="checkpoint", help="its folder")
     parser.add_argument("out", type=Path, help="file to write, .npz")
     parser.add_argument(
         "--limit",
@@ -37,15 +37,17 @@ def run(arguments: argparse.Namespace) -> None:
     """Packs, then prints the size and the error of every layer that was rounded.
 
     Raises:
-        InputError: see `checkpoint.load` and `packed.save`.
+        InputError: see `checkpoint.load_mean` and `packed.save`.
     """
     from ranet_jax import checkpoint
     from ranet_jax.evaluation.records import print_table
 
     # Once for both: the best checkpoint of a run that is still going may be another one later.
-    path = checkpoint.find(arguments.checkpoint)
-    _, params = checkpoint.load(path)
-    settings = checkpoint.read_settings(path)
+    paths = [checkpoint.find(path) for path in arguments.checkpoints]
+    _, params = checkpoint.load_mean(paths)
+    settings = checkpoint.read_settings(paths[-1])
+    if len(paths) > 1:
+        settings["mean_of"] = arguments.checkpoints
     layers = packed.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
     rounded = [layer for layer in layers if layer.levels]
     columns = ("Layer", "Bits", "kB", "Largest error", "Mean error")

@@ -157,15 +157,15 @@ def find(name: Path | str) -> Path:
     """The path that a checkpoint's path or name stands for; `default` is the one that ships.
 
     Raises:
-        InputError: if `default` was asked for and this version ships none.
+        InputError: if `default` was asked for and is missing from the installation.
     """
     if str(name) != DEFAULT or Path(name).exists():
         return Path(name)
     shipped = Path(__file__).parent / "weights" / "default.npz"
     if not shipped.is_file():
         raise InputError(
-            "There is no trained model in this version yet, so `default` names nothing; give the "
-            "path of a checkpoint."
+            f"The trained network {shipped} is missing from this installation; install the "
+            f"package again, or give the path of a checkpoint."
         )
     return shipped
 

@@ -14,6 +14,7 @@ import ranet_jax
 from ranet_jax import checkpoint, cli, packed
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.records import hash_checkpoint
+from ranet_jax.models.initialise import init_params
 
 kernels = arrays.arrays(
     np.float32,
@@ -189,7 +190,7 @@ def test_settings_are_checked(saved, tmp_path):
 def test_default_names_what_ships(saved, tmp_path, monkeypatch):
     monkeypatch.setattr(packed, "__file__", str(tmp_path / "packed.py"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="no trained model in this version yet"):
+    with pytest.raises(InputError, match="missing from this installation"):
         ranet_jax.load("default")
     (tmp_path / "weights").mkdir()
     shipped = tmp_path / "weights" / "default.npz"
@@ -216,3 +217,23 @@ def test_command(saved, tmp_path, capsys):
     assert checkpoint.read_settings(out)["trained"] is True
     assert cli.main(["pack", str(tmp_path / "nowhere"), str(tmp_path / "x.npz")]) == 2
     assert "no checkpoint directory" in capsys.readouterr().err
+
+
+def test_command_packs_the_mean_of_several(small, tmp_path, capsys):
+    paths = [tmp_path / name for name in ("one", "two")]
+    model, first = small(objects="multi", ranking="max")
+    several = [(model, first), (model, init_params(model, seed=1))]
+    for path, network in zip(paths, several, strict=True):
+        checkpoint.save(path, *network, trained=True)
+    out = tmp_path / "out.npz"
+    assert cli.main(["pack", *map(str, paths), str(out)]) == 0
+    assert checkpoint.read_settings(out)["mean_of"] == [str(path) for path in paths]
+    mean = jax.tree.map(lambda one, two: (one + two) / 2, *(params for _, params in several))
+    for found, expected in zip(*map(jax.tree.leaves, (ranet_jax.load(out)[1], mean)), strict=True):
+        largest = np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=largest / 1000)
+
+    checkpoint.save(tmp_path / "untrained", *several[0], trained=False)
+    assert cli.main(["pack", str(paths[0]), str(tmp_path / "untrained"), str(out) + "2.npz"]) == 2
+    assert "not all trained networks" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out.npz2*"))

@@ -1,4 +1,4 @@
-"""What a network starts from: nothing, an ImageNet ResNet, or an earlier run."""
+"""What a network starts from: nothing, an ImageNet ResNet, or earlier runs."""
 
 from pathlib import Path
 
@@ -22,7 +22,8 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
     Args:
         model: the network to be trained.
         init_from: "" for random ones; a ResNet of ImageNet (.npz, .pth), or a checkpoint converted
-            from one, for the backbone alone; the directory of a checkpoint or of a run for all.
+            from one, for the backbone alone; the directory of a checkpoint or of a run for all;
+            several of these, with commas between them, for the mean of their parameters.
         seed: of everything random.
 
     Raises:
@@ -31,28 +32,28 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
     if not init_from:
         return init_params(model, seed)
     check_fits(model, init_from)
-    path = Path(init_from).expanduser()
     if is_trained_network(init_from):
-        return checkpoint.load(path)[1]
+        return checkpoint.load_mean(_paths(init_from))[1]
+    (path,) = _paths(init_from)
     resnet = is_resnet(init_from)
     backbone = _published(model, path, seed) if resnet else checkpoint.load(path)[1]["backbone"]
     return init_params(model, seed, backbone)
 
 
 def is_resnet(init_from: str) -> bool:
-    """Whether that is a file of ImageNet weights."""
-    return Path(init_from).suffix in RESNET_SUFFIXES
+    """Whether that is a file of ImageNet weights, or has one among several."""
+    return any(path.suffix in RESNET_SUFFIXES for path in _paths(init_from))
 
 
 def is_trained_network(init_from: str) -> bool:
-    """Whether that is a checkpoint of a whole network that was trained.
+    """Whether that is a checkpoint, or several, of a whole network that was trained.
 
     Raises:
         InputError: there is no such checkpoint.
     """
     if not init_from or is_resnet(init_from):
         return False
-    return bool(checkpoint.read_settings(Path(init_from).expanduser())["trained"])
+    return all(checkpoint.read_settings(path)["trained"] for path in _paths(init_from))
 
 
 def check_fits(model: RANet, init_from: str) -> None:
@@ -63,14 +64,26 @@ def check_fits(model: RANet, init_from: str) -> None:
     """
     if not init_from:
         return
-    path = Path(init_from).expanduser()
+    paths = _paths(init_from)
+    for path in paths:
+        _check_path(model, path)
+    if len(paths) > 1:
+        checkpoint.check_mean(paths)
+
+
+def _paths(init_from: str) -> list[Path]:
+    whole = Path(init_from).expanduser()  # a name with a comma in it is a name all the same
+    return [whole] if whole.exists() else [Path(p).expanduser() for p in init_from.split(",")]
+
+
+def _check_path(model: RANet, path: Path) -> None:
     if not path.exists():
         raise InputError(
-            f"There is nothing at init_from={init_from}: name a checkpoint, the workdir of an "
+            f"There is nothing at init_from={path}: name a checkpoint, the workdir of an "
             "earlier run or a ResNet's .npz or .pth, or start from random weights with "
             "--config.init_from=."
         )
-    if is_resnet(init_from):
+    if is_resnet(str(path)):
         _check_resnet(model, path)
     else:
         _check_checkpoint(model, path)

@@ -235,6 +235,36 @@ def test_a_stage_starts_from_the_one_before(small_config, earlier):
     }
 
 
+def test_a_stage_starts_from_the_mean_of_several(small_config, earlier, tmp_path):
+    path, stored = earlier
+    model = configs.model_of(small_config())
+    other = init_params(model, seed=8)
+    checkpoint.save(tmp_path / "with,comma", model, other, trained=True)
+    alone = small_config(f"--config.init_from={tmp_path / 'with,comma'}")
+    assert_equal(configs.initial_params(alone)[1], other)
+    (tmp_path / "with,comma").rename(tmp_path / "other")
+
+    several = small_config(f"--config.init_from={path},{tmp_path / 'other'}")
+    configs.check(several)
+    _, params = configs.initial_params(several)
+    assert_equal(params, jax.tree.map(lambda one, two: (one + two) / 2, stored, other))
+    assert configs.provenance(several)["init_from"] == f"{path},{tmp_path / 'other'}"
+
+
+def test_a_mean_is_taken_of_trained_networks_of_one_kind(small_config, earlier, tmp_path):
+    model = configs.model_of(small_config())
+    checkpoint.save(tmp_path / "untrained", model, init_params(model, 0), trained=False)
+    another = RANet(**{**checkpoint.settings_of(model), "ranking": "max"})
+    checkpoint.save(tmp_path / "another", another, init_params(another, 0), trained=True)
+    for second, message in (
+        (tmp_path / "untrained", "are not all trained networks"),
+        (tmp_path / "another", "another is another network: model.ranking"),
+        (tmp_path / "none", "There is nothing at init_from=.*none"),
+    ):
+        with pytest.raises(InputError, match=message):
+            configs.check(small_config(f"--config.init_from={earlier[0]},{second}"))
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
