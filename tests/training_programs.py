@@ -109,8 +109,15 @@ def learning(out: Path) -> None:
     np.savez(out, **results)
 
 
+def _enlarged(batch, scale):
+    """The batch with frames, masks and boxes `scale` times as large."""
+    maps = {k: v.repeat(scale, 1).repeat(scale, 2) for k, v in batch.items() if v.ndim > 2}
+    return batch | maps | {k: v * scale for k, v in batch.items() if k.endswith("box")}
+
+
 def pages(out: Path, *names: str) -> None:
     """A step of every page, of a network and a picture so small that it takes seconds."""
+    import jax
     from test_augment import host_batch
 
     from ranet_jax import train
@@ -121,6 +128,8 @@ def pages(out: Path, *names: str) -> None:
     # One rate for all: it is part of the program, and equal programs are compiled once.
     small = [
         "optimiser.learning_rate=1e-4",
+        "optimiser.warmup_steps=0",
+        "optimiser.schedule=constant",
         "model.depth=14",
         "model.width=8",
         "data.height=64",
@@ -128,8 +137,14 @@ def pages(out: Path, *names: str) -> None:
         "steps=2000",
     ]
     results = {}
+    earlier = None
     for name in names:
         page, _, variant = name.partition(":")
+        if (
+            page != earlier
+        ):  # The programs of all pages together take more memory maps than Linux has.
+            jax.clear_caches()
+        earlier = page
         path = Path(__file__).resolve().parents[1] / "configs" / f"{page}.py"
         config = configs.read(
             f"{path}:{variant}" if variant else str(path), [f"--config.{s}" for s in small]
@@ -140,7 +155,8 @@ def pages(out: Path, *names: str) -> None:
         params = init_params(model, seed=0)
         state = train.create_state(params, optimiser, **configs.state_arguments(config))
         slots = config.data.slots
-        batch = _spread(host_batch(seed=1, count=min(slots, 2), size=2, slots=slots), 1)
+        batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots)
+        batch = _spread(_enlarged(batch, config.data.frame_scale), 1)
         state, metrics = step(state, batch)
         results[f"{name}/loss"] = np.asarray(metrics.compute()["loss"])
         for module, before in params.items():
