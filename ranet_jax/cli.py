@@ -65,7 +65,7 @@ def add_segment_parser(subparsers: argparse._SubParsersAction) -> None:
         subparsers,
         "segment",
         "Follow the objects of a first mask through a video.",
-        "ranet segment horse.mp4 --mask horse-first.png --out out --checkpoint ranet --overlay",
+        "ranet segment horse.mp4 --mask horse-first.png --out out --overlay",
     )
     parser.add_argument("input", type=Path, help="a video file, or a folder of frames")
     parser.add_argument(
@@ -162,11 +162,6 @@ def new_parser(
 
 
 def _segment(args: argparse.Namespace) -> None:
-    if args.checkpoint is None:
-        raise InputError(
-            "Segmenting needs trained weights: give their folder with --checkpoint (`ranet "
-            "convert` makes one from published weights)."
-        )
     from ranet_jax import checkpoint
     from ranet_jax.files import make_output_folder
     from ranet_jax.masks import read_mask
@@ -199,17 +194,11 @@ def _convert(args: argparse.Namespace) -> None:
 
 
 def _demo(args: argparse.Namespace) -> None:
-    from ranet_jax.demo import UNTRAINED, run_demo, untrained_network
-
-    if args.checkpoint is None:
-        print(UNTRAINED, flush=True)
     from ranet_jax import checkpoint
+    from ranet_jax.demo import run_demo
     from ranet_jax.segmenter import Segmenter
 
-    if args.checkpoint is None:
-        model, params = untrained_network(args.precision)
-    else:
-        model, params = checkpoint.load(args.checkpoint, precision=args.precision)
+    model, params = checkpoint.load(args.checkpoint, precision=args.precision)
     segmenter = Segmenter(model, params, **segmenter_settings(args))
     run_demo(segmenter, args.out, frames=args.frames, objects=args.objects)
 

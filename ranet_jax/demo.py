@@ -6,22 +6,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ranet_jax.array_typing import HostFrame, HostMask, Params
-from ranet_jax.checkpoint import PRECISIONS
+from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.demo_clip import Clip, render_clip, write_clip
 from ranet_jax.errors import InputError
 from ranet_jax.files import make_output_folder, replacing
 from ranet_jax.masks import read_mask
-from ranet_jax.models.initialise import init_params
-from ranet_jax.models.ranet import RANet
 from ranet_jax.video import VideoSegmenter, open_video, segment_video
 from ranet_jax.visualize import contact_sheet, overlay
 from ranet_jax.writers import OVERLAY_NAME
-
-UNTRAINED = (
-    "Note: no trained checkpoint ships yet. These weights are untrained, so expect the J below to "
-    "be poor; give a trained one with --checkpoint."
-)
 
 
 def run_demo(
@@ -72,12 +64,6 @@ def run_demo(
     print(f"overlay video: {out / 'result' / OVERLAY_NAME}")
     print(f"contact sheet: {out / 'contact_sheet.png'}")
     return mean
-
-
-def untrained_network(precision: str = "float32") -> tuple[RANet, Params]:
-    """A single-object RANet with a ResNet-50 and fresh parameters, to show the demo with."""
-    model = RANet(depth=50, dtype=PRECISIONS[precision])
-    return model, init_params(model, seed=0)
 
 
 def jaccard(found: HostMask, truth: HostMask, objects: int) -> float:

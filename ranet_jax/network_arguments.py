@@ -16,7 +16,11 @@ _ONLINE_RATE = 1e-6
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--checkpoint` and what `add_segmenter_arguments` adds."""
-    parser.add_argument("--checkpoint", help="folder or name of a checkpoint")
+    parser.add_argument(
+        "--checkpoint",
+        default="default",
+        help="a checkpoint, the folder of a training run, or `default`, the network that ships",
+    )
     add_segmenter_arguments(parser)
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import ranet_jax
-from ranet_jax import cli, demo
+from ranet_jax import cli
 from ranet_jax.errors import InputError
 from ranet_jax.masks import read_mask, write_mask
 
@@ -60,9 +60,6 @@ def network(monkeypatch):
     for name, fake in fakes.items():
         monkeypatch.setitem(sys.modules, f"ranet_jax.{name}", fake)
         monkeypatch.setattr(ranet_jax, name, fake, raising=False)
-    monkeypatch.setattr(
-        demo, "untrained_network", lambda precision: (f"untrained in {precision}", {})
-    )
 
 
 @pytest.fixture
@@ -129,8 +126,6 @@ def spoil(video, what):
         for frame in video.iterdir():
             frame.unlink()
         return {}, "holds no frames"
-    if what == "no checkpoint":
-        return {"checkpoint": ()}, "--checkpoint"
     if what == "broken checkpoint":
         return {"checkpoint": ("--checkpoint", "broken")}, "checkpoint broken cannot be read"
     (video.parent / "file").write_text("")
@@ -148,7 +143,6 @@ def spoil(video, what):
         "17 objects",
         "truncated",
         "empty folder",
-        "no checkpoint",
         "broken checkpoint",
         "unwritable",
     ],
@@ -170,16 +164,15 @@ def test_convert_prints_its_summary(capsys):
     assert "for single" in capsys.readouterr().out
 
 
-def test_demo_says_first_that_its_weights_are_untrained(tmp_path, capsys):
+def test_segment_and_demo_take_the_network_that_ships_unless_told(video, tmp_path, capsys):
+    assert segment(video, checkpoint=()) == 0
     arguments = ["demo", "--out", str(tmp_path / "demo"), "--frames", "2"]
     assert cli.main(arguments) == 0
-    printed = capsys.readouterr().out
-    assert "untrained" in printed.splitlines()[0]
-    assert "mean J" in printed
-    assert MADE == [("untrained in float32", {}, None)]
+    assert "mean J" in capsys.readouterr().out
     assert cli.main([*arguments, "--checkpoint", "c"]) == 0
-    assert "untrained" not in capsys.readouterr().out
-    assert MADE[1][0] == "model of c in float32"
+    models = [model for model, _, _ in MADE]
+    shipped = "model of default in float32"
+    assert models == [shipped, shipped, "model of c in float32"]
 
 
 @pytest.mark.parametrize("command", ["segment", "convert", "demo"])
