@@ -165,7 +165,7 @@ def find(name: Path | str) -> Path:
     if not shipped.is_file():
         raise InputError(
             f"The trained network {shipped} is missing from this installation; install the "
-            f"package again, or give the path of a checkpoint."
+            "package again, or give the path of a checkpoint."
         )
     return shipped
 

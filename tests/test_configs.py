@@ -125,6 +125,8 @@ def test_each_stage_starts_where_the_one_before_is_kept():
     for name, earlier in (("davis2016", "static_single"), ("davis2017", "static_multi")):
         launch = (PAGES / f"{earlier}.py").read_text()
         assert f"--workdir {read(f'{name}.py').init_from}\n" in launch
+    launch = (PAGES / "ranet50.py").read_text()
+    assert f"ranet50.py:static --workdir {read('ranet50.py:video').init_from}\n" in launch
     *stages, last = VARIANTS["ranet50"]
     for earlier, variant in itertools.pairwise(stages):
         assert read(f"ranet50.py:{variant}").init_from == f"runs/ranet50-{earlier}"

@@ -1,17 +1,18 @@
 """The network that ships: small enough to carry, honest about where it comes from, and able."""
 
+import itertools
 import json
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import ranet_jax
 from ranet_jax import checkpoint
 from ranet_jax.demo import jaccard
 from ranet_jax.demo_clip import render_clip
 from ranet_jax.masks import read_mask
+from ranet_jax.video import open_video
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +46,9 @@ def test_it_follows_what_the_demo_shows(segmenter, objects, least):
 
 
 def test_it_follows_a_video_it_was_not_trained_on(segmenter, data_dir):
-    frames, truths = [], []
-    for path in sorted((data_dir / "DAVIS/JPEGImages/480p/horsejump-low").glob("*.jpg"))[:7]:
-        with Image.open(path) as image:
-            frames.append(np.asarray(image.convert("RGB")))
-        mask = data_dir / f"DAVIS/Annotations/480p/horsejump-low/{path.stem}.png"
-        truths.append((read_mask(mask) > 0).astype(np.int32))
+    video = itertools.islice(open_video(data_dir / "DAVIS/JPEGImages/480p/horsejump-low"), 7)
+    names, frames = zip(*video, strict=True)
+    masks = data_dir / "DAVIS/Annotations/480p/horsejump-low"
+    truths = [(read_mask(masks / f"{name}.png") > 0).astype(np.int32) for name in names]
     copied = np.mean([jaccard(truths[0], truth, 1) for truth in truths[1:]])
     assert copied < 0.75 < follow(segmenter, frames, truths)

@@ -140,9 +140,8 @@ def pages(out: Path, *names: str) -> None:
     earlier = None
     for name in names:
         page, _, variant = name.partition(":")
-        if (
-            page != earlier
-        ):  # The programs of all pages together take more memory maps than Linux has.
+        # The programs of all pages at once are more memory maps than Linux allows a process.
+        if page != earlier:
             jax.clear_caches()
         earlier = page
         path = Path(__file__).resolve().parents[1] / "configs" / f"{page}.py"
