@@ -13,7 +13,8 @@ def get_config() -> ConfigDict:
     config.seed = 0
     config.steps = 100_000  # not in the paper: a hundred times through its static images
     config.stage = "static"  # or "video"
-    # "" (random), a ResNet of ImageNet (the backbone alone), a checkpoint, or an earlier workdir.
+    # "" (random), a ResNet of ImageNet (the backbone alone), a checkpoint, an earlier workdir, or
+    # "default", the network that ships.
     config.init_from = "weights/resnet101.pth"  # torchvision's, under this name
     config.precision = "float32"  # of the convolutions; not in the paper
     config.rematerialise = False  # True: less memory, a third more time

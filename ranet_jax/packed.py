@@ -153,6 +153,15 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     return _read(Path(path), everything=False)[0]
 
 
+def is_packed(path: Path | str) -> bool:
+    """Whether that is a file written by `save`, by its list of contents alone."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return _SETTINGS in file.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def find(name: Path | str) -> Path:
     """The path that a checkpoint's path or name stands for; `default` is the one that ships.
 

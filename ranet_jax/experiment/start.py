@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ranet_jax import checkpoint
+from ranet_jax import checkpoint, packed
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialise import init_params
@@ -22,8 +22,9 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
     Args:
         model: the network to be trained.
         init_from: "" for random ones; a ResNet of ImageNet (.npz, .pth), or a checkpoint converted
-            from one, for the backbone alone; the directory of a checkpoint or of a run for all;
-            several of these, with commas between them, for the mean of their parameters.
+            from one, for the backbone alone; a checkpoint (a directory or a packed file), the
+            directory of a run, or `default`, the network that ships, for all; several of these,
+            with commas between them, for the mean of their parameters.
         seed: of everything random.
 
     Raises:
@@ -42,7 +43,7 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
 
 def is_resnet(init_from: str) -> bool:
     """Whether that is a file of ImageNet weights, or has one among several."""
-    return any(path.suffix in RESNET_SUFFIXES for path in _paths(init_from))
+    return any(map(_holds_resnet, _paths(init_from)))
 
 
 def is_trained_network(init_from: str) -> bool:
@@ -72,18 +73,23 @@ def check_fits(model: RANet, init_from: str) -> None:
 
 
 def _paths(init_from: str) -> list[Path]:
-    whole = Path(init_from).expanduser()  # a name with a comma in it is a name all the same
-    return [whole] if whole.exists() else [Path(p).expanduser() for p in init_from.split(",")]
+    # A name with a comma in it is a name all the same.
+    names = [init_from] if Path(init_from).expanduser().exists() else init_from.split(",")
+    return [packed.find(Path(name).expanduser()) for name in names]
+
+
+def _holds_resnet(path: Path) -> bool:
+    return path.suffix in RESNET_SUFFIXES and not packed.is_packed(path)
 
 
 def _check_path(model: RANet, path: Path) -> None:
     if not path.exists():
         raise InputError(
             f"There is nothing at init_from={path}: name a checkpoint, the workdir of an "
-            "earlier run or a ResNet's .npz or .pth, or start from random weights with "
+            "earlier run, default or a ResNet's .npz or .pth, or start from random weights with "
             "--config.init_from=."
         )
-    if is_resnet(str(path)):
+    if _holds_resnet(path):
         _check_resnet(model, path)
     else:
         _check_checkpoint(model, path)

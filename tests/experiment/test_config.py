@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import pipeline
-from ranet_jax import checkpoint
+from ranet_jax import checkpoint, packed
 from ranet_jax.errors import InputError
 from ranet_jax.experiment import config as configs
 from ranet_jax.models.initialise import abstract_params, init_params
@@ -249,6 +249,22 @@ def test_a_stage_starts_from_the_mean_of_several(small_config, earlier, tmp_path
     _, params = configs.initial_params(several)
     assert_equal(params, jax.tree.map(lambda one, two: (one + two) / 2, stored, other))
     assert configs.provenance(several)["init_from"] == f"{path},{tmp_path / 'other'}"
+
+
+def test_a_run_goes_on_from_a_packed_file(small_config, earlier, tmp_path):
+    path, stored = earlier
+    packed.save(tmp_path / "small.npz", checkpoint.read_settings(path), stored)
+    small = small_config(f"--config.init_from={tmp_path / 'small.npz'}")
+    configs.check(small)
+    assert_equal(configs.initial_params(small)[1], packed.load(tmp_path / "small.npz")[1])
+    assert configs.provenance(small)["backbone"] == ""
+
+    sized = [f"--config.model.{name}" for name in ("width=64", "depth=50", "reduction_size=1")]
+    shipped = small_config("--config.init_from=default", *sized)
+    configs.check(shipped)
+    assert configs.provenance(shipped)["init_from"] == "default"
+    with pytest.raises(InputError, match="model.depth is 14 here and 50 there"):
+        configs.check(small_config("--config.init_from=default"))
 
 
 def test_a_mean_is_taken_of_trained_networks_of_one_kind(small_config, earlier, tmp_path):
