@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 
 from ranet_jax import run_checkpoints
 from ranet_jax.errors import InputError
@@ -32,8 +33,10 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Path:
     """
     workdir = make_output_folder(Path(workdir).absolute())
     path, config = workdir / CONFIG, records.plain(config)
+    # In this order: the first process of the same run may be writing its config meanwhile.
+    held = path.exists() or (workdir / run_checkpoints.FOLDER).exists()
     before = records.read_json(path)
-    if before is None and (path.exists() or (workdir / run_checkpoints.FOLDER).exists()):
+    if before is None and held:
         raise InputError(
             f"{workdir} has checkpoints but no readable {CONFIG}, which says what they are of: "
             "choose another --workdir."
@@ -50,6 +53,9 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Path:
             )
     if jax.process_index() == 0:
         records.write_json(path, config)
+    if jax.process_count() > 1:
+        # Nobody makes the folder of checkpoints before all have looked for it.
+        multihost_utils.sync_global_devices("claim")
     return workdir
 
 

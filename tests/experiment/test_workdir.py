@@ -3,6 +3,7 @@ import json
 import pytest
 
 from ranet_jax.errors import InputError
+from ranet_jax.evaluation import records
 from ranet_jax.experiment.workdir import claim
 
 CONFIG = {
@@ -48,3 +49,15 @@ def test_a_folder_that_cannot_be_told_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Cannot write"):
         claim(tmp_path / "file" / "run", CONFIG)
+
+
+def test_two_processes_of_a_run_may_start_at_once(tmp_path, monkeypatch):
+    """The one may look for the config just before the other writes it."""
+
+    def read_too_early(path):
+        monkeypatch.undo()
+        claim(tmp_path, CONFIG)
+
+    monkeypatch.setattr(records, "read_json", read_too_early)
+    assert claim(tmp_path, CONFIG) == tmp_path
+    assert json.loads((tmp_path / "config.json").read_text())["steps"] == 10
