@@ -26,6 +26,12 @@ SETTINGS = {
     # Adam makes a whole step of the sign of a gradient, however small: at a large rate rounding
     # alone would lead two runs apart.
     "optimiser__learning_rate": 1e-5,
+    # So would ranks, whose maps change places, and warps, which take another pixel of a mask.
+    "model__ranking": "none",
+    "augment__warp": 0.0,
+    "augment__rotation": 0.0,
+    "augment__previous_warp": 0.0,
+    "augment__coarsening": 0.0,
 }
 
 
