@@ -5,9 +5,9 @@ ranet train --config configs/ranet50.py:static --workdir runs/ranet50-static
 and in the same way `video`, `gentle`, `larger`, `robust`, `occluded` and `balanced`, each from the
 best of the one before: photographs; videos; videos warped less; a larger size; mistakes in the
 previous mask; things in front of the object; and less of both, from the mean of two networks, of
-which one had seen none of them. The backbone stays what it was on ImageNet: without its gradient a
-step takes half as long. Six of the 30 training videos are left out of training and evaluated on.
-docs/TRAINING.md has the curve, and what to change for a GPU.
+which one had seen none of them; `ranet50_finer.py` comes after them. The backbone stays what it was
+on ImageNet: without its gradient a step takes half as long. Six of the 30 training videos are left
+out of training and evaluated on. docs/TRAINING.md has the curve, and what to change for a GPU.
 """
 
 import paper
@@ -97,4 +97,4 @@ def _balanced(config):
     config.data.update(false_positives=0.25, false_negatives=0.1, occlusions=0.2)
     config.optimiser.learning_rate = 2e-4
     config.held_out.every = 100
-    config.log.update(checkpoint=100, keep=3)  # the first of them is half of what ships
+    config.log.update(checkpoint=100, keep=3)  # ranet50_finer.py needs the first of them

@@ -56,7 +56,7 @@ def changes(name, base):
 def test_every_experiment_that_was_announced_is_there():
     pages = {page.stem for page in PAGES.glob("*.py")}
     assert pages >= {"static_single", "static_multi", "davis2016", "davis2017", "online"}
-    assert pages >= {"tiny", "ranet50", "ablation"}
+    assert pages >= {"tiny", "ranet50", "ranet50_finer", "ablation"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -132,6 +132,10 @@ def test_each_stage_starts_where_the_one_before_is_kept():
         assert read(f"ranet50.py:{variant}").init_from == f"runs/ranet50-{earlier}"
     mean_of = read(f"ranet50.py:{last}").init_from.split(",")
     assert mean_of == ["runs/ranet50-larger", "runs/ranet50-occluded"]
+    mean_of = read("ranet50_finer.py").init_from.split(",")
+    assert mean_of == ["runs/ranet50-occluded", f"runs/ranet50-{last}/checkpoints/100"]
+    kept = read(f"ranet50.py:{last}").log
+    assert kept.checkpoint == 100 and kept.keep >= 3
     assert read("online.py").init_from in (PAGES / "davis2016.py").read_text()
 
 
@@ -178,9 +182,10 @@ def test_the_stages_of_ranet50_are_one_network():
     for variant in VARIANTS["ranet50"][1:]:
         changed = changes(f"ranet50.py:{variant}", "ranet50.py:static")
         assert not [key for key in changed if key.startswith("model.")]
+    assert read("ranet50_finer.py").model == read("ranet50.py:static").model
 
 
-@pytest.mark.parametrize("name", ["tiny.py", "ranet50.py:video", "ranet50.py:balanced"])
+@pytest.mark.parametrize("name", ["tiny.py", "ranet50.py:video", "ranet50_finer.py"])
 def test_what_is_held_out_of_the_real_data_is_not_trained_on(name, data_dir):
     config = read(name, f"--config.data.root={data_dir}", "--config.init_from=")
     configs.check(config)
