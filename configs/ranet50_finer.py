@@ -20,5 +20,5 @@ def get_config():
     config.augment.update(previous_warp=0.05, coarsening=0.01)
     config.optimiser.warmup_steps = 20
     config.held_out.every = 120
-    config.log.checkpoint = 40
+    config.log.update(checkpoint=40, keep=9)  # all: the one that ships is step 200
     return config

@@ -136,6 +136,9 @@ def test_each_stage_starts_where_the_one_before_is_kept():
     assert mean_of == ["runs/ranet50-occluded", f"runs/ranet50-{last}/checkpoints/100"]
     kept = read(f"ranet50.py:{last}").log
     assert kept.checkpoint == 100 and kept.keep >= 3
+    finer = read("ranet50_finer.py")
+    assert 200 % finer.log.checkpoint == 0
+    assert finer.log.keep * finer.log.checkpoint >= finer.steps  # none is gone at the end
     assert read("online.py").init_from in (PAGES / "davis2016.py").read_text()
 
 
