@@ -1,4 +1,4 @@
-"""The last stage of the network that ships: a larger input, for outlines.
+"""The last stage but one of the network that ships: a larger input, for outlines.
 
 ranet train --config configs/ranet50_finer.py --workdir runs/ranet50-finer
 
@@ -20,5 +20,5 @@ def get_config():
     config.augment.update(previous_warp=0.05, coarsening=0.01)
     config.optimiser.warmup_steps = 20
     config.held_out.every = 120
-    config.log.update(checkpoint=40, keep=9)  # all: the one that ships is step 200
+    config.log.update(checkpoint=40, keep=9)  # all: ranet50_wider.py goes on from step 200
     return config
