@@ -1,4 +1,4 @@
-"""The network that ships: ResNet-50, trained on two CPU cores from 1,100 photographs and 24 videos.
+"""The network that ships: ResNet-50, trained on two CPU cores from 1,150 photographs and 24 videos.
 
 ranet train --config configs/ranet50.py:static --workdir runs/ranet50-static
 
