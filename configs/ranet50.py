@@ -4,11 +4,10 @@ ranet train --config configs/ranet50.py:static --workdir runs/ranet50-static
 
 and in the same way `video`, `gentle`, `larger`, `robust`, `occluded` and `balanced`, each from the
 best of the one before: photographs; videos; videos warped less; a larger size; mistakes in the
-previous mask; things in front of the object; and less of both, from the mean of two networks, of
-which one had seen none of them. `ranet50_finer.py` and then `ranet50_wider.py` come after them. The
-backbone stays what it was on ImageNet: without its gradient a step takes half as long. Six of the
-30 training videos are left out of training and evaluated on. docs/TRAINING.md has the curve, and
-what to change for a GPU.
+previous mask; things in front of the object; and less of both, from the mean of two networks. Then
+come `ranet50_finer.py` and `ranet50_wider.py`. The backbone stays what it was on ImageNet: without
+its gradient a step takes half as long. Six of the 30 training videos are left out of training and
+evaluated on. docs/TRAINING.md has the curve, and what to change for a GPU.
 """
 
 import paper
