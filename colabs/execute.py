@@ -18,7 +18,7 @@ import nbclient
 import nbformat
 
 from ranet_jax.errors import InputError
-from ranet_jax.files import replacing
+from ranet_jax.io.atomic import replacing
 
 COLABS = Path(__file__).resolve().parent
 NAMES = ("segment_video", "train", "ablations", "convert")

@@ -3,7 +3,7 @@
 An example is what one row of the device's batch is made from: decoded pixels on canvases of the
 network's size, masks of slot numbers, and the box of each canvas that the network is to see. The
 host decodes, shrinks what is larger than the network's input, and looks where the object is; the
-warps, the crop and all enlarging happen on the device, in one sampling (`ranet_jax.augment`).
+warps, the crop and all enlarging happen on the device, in one sampling (`training/augment.py`).
 """
 
 import dataclasses
@@ -14,7 +14,8 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import UInt8
 
-from data_pipelines import canvas, decoding, mistakes, occlusion
+from data_pipelines import canvas, decoding, occlusion
+from data_pipelines import mask_corruption as mistakes
 from data_pipelines.cache import ByteCache
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
@@ -139,8 +140,7 @@ def make_example(
             on it.
 
     Returns:
-        The arrays that `ranet_jax.augment.HostBatch` names, without the batch axis, or None where
-        the drawn frames do not show an object well enough to learn from.
+        The arrays that `augment.HostBatch` names, without the batch axis, or None where the drawn frames do not show an object well enough to learn from.
 
     Raises:
         CorruptImageError: a file cannot be read, or image and mask do not fit together.

@@ -127,7 +127,7 @@ class Loader:
         return self
 
     def __next__(self) -> Batch:
-        """The next batch: the arrays of `ranet_jax.augment.HostBatch`."""
+        """The next batch: the arrays of `ranet_jax.training.augment.HostBatch`."""
         if self._iterator is None:
             self._iterator = self._start()
         arrays, corrupt, names = next(self._iterator)

@@ -20,8 +20,8 @@ from data_pipelines import builders, built_sources, sources
 from data_pipelines.examples import ExampleSettings
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
-from ranet_jax import augment
 from ranet_jax.errors import InputError
+from ranet_jax.training import augment
 
 DEFAULT_DATA_DIR = "~/tensorflow_datasets"
 DEFAULT_ROOT = "data"

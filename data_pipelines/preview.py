@@ -9,7 +9,7 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 
 from data_pipelines.loader import Loader
-from ranet_jax import augment
+from ranet_jax.training import augment
 
 COLUMNS = ("template", "current frame", "previous mask", "target")
 _GAP, _HEADING = 4, 18

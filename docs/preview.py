@@ -11,7 +11,7 @@ import numpy as np
 import skimage.data
 from skimage import draw, io
 
-from data_pipelines import command
+from ranet_jax.cli import data as command
 
 # Outlines as (x, y) in thousandths of the width and height.
 ASTRONAUT = [

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 from ranet_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from ranet_jax.checkpoint import load
+    from ranet_jax.checkpoints.checkpoint import load
+    from ranet_jax.inference.segmenter import Segmenter
     from ranet_jax.models.ranet import RANet
-    from ranet_jax.segmenter import Segmenter
 
 __all__ = ["InputError", "RANet", "Segmenter", "load"]
 
-_HOMES = {"RANet": "models.ranet", "Segmenter": "segmenter", "load": "checkpoint"}
+_HOMES = {
+    "RANet": "models.ranet",
+    "Segmenter": "inference.segmenter",
+    "load": "checkpoints.checkpoint",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,8 @@ import jax
 import oracle
 import pytest
 
-from ranet_jax.convert import from_ranet
-from ranet_jax.models.initialise import init_params
+from ranet_jax.checkpoints.convert import from_ranet
+from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -28,6 +28,9 @@ def _shared(part: str) -> Path:
     if not path.is_dir():
         pytest.skip(f"needs {part} in a sibling folder `shared/` of the repository")
     return path
+
+
+pytest_plugins = ["fixtures.data_sets", "fixtures.davis_roots", "fixtures.small_configs"]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.video import open_video
+from ranet_jax.io.video_reader import open_video
 
 HEIGHT, WIDTH = 48, 64
 

@@ -20,7 +20,9 @@ def run(
     """Runs the program `name`; what it saved, by name."""
     environment = {**os.environ, "XLA_FLAGS": FLAGS.format(devices), "JAX_PLATFORMS": "cpu"}
     here = Path(__file__).resolve()
-    environment["PYTHONPATH"] = os.pathsep.join([str(here.parents[1]), str(here.parent)])
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(here.parents[1]), str(here.parent), str(here.parent / "training")]
+    )
     ended = subprocess.run(
         [sys.executable, str(here), name, str(out), *arguments],
         env=environment,
@@ -36,7 +38,7 @@ def run(
 def _setup(objects: str, **settings):
     from test_augment import host_batch
 
-    from ranet_jax.models.initialise import init_params
+    from ranet_jax.models.initialization import init_params
     from ranet_jax.models.ranet import RANet
 
     model = RANet(depth=14, width=8, objects=objects, **settings)
@@ -60,8 +62,8 @@ def devices(out: Path) -> None:
     import jax
     import optax
 
-    from ranet_jax import train
-    from ranet_jax.augment import NOTHING
+    from ranet_jax.training import train_step as train
+    from ranet_jax.training.augment import NOTHING
 
     # Neither ranks nor maxima nor warps: rounding lets maps change places, and pixels of a mask.
     model, params, batch = _setup("single", ranking="none")
@@ -90,12 +92,12 @@ def devices(out: Path) -> None:
 
 def learning(out: Path) -> None:
     """Steps on one batch, for several objects, with a frozen backbone and rematerialisation."""
-    from ranet_jax import train
-    from ranet_jax.optimiser import make_optimiser
+    from ranet_jax.training import train_step as train
+    from ranet_jax.training.optimizer import make_optimiser
 
     model, params, batch = _setup("multi", rematerialise=True)
     optimiser = make_optimiser(learning_rate=3e-3, steps=40, backbone_rate=0)
-    from ranet_jax.augment import NOTHING
+    from ranet_jax.training.augment import NOTHING
 
     step = train.make_step(model, optimiser, augmentation=NOTHING, freeze_backbone=True)
     state = train.create_state(params, optimiser, seed=0)
@@ -123,10 +125,10 @@ def pages(out: Path, *names: str) -> None:
     import jax
     from test_augment import host_batch
 
-    from ranet_jax import train
-    from ranet_jax.experiment import config as configs
-    from ranet_jax.models.initialise import init_params
-    from ranet_jax.optimiser import make_optimiser
+    from ranet_jax.models.initialization import init_params
+    from ranet_jax.training import config as configs
+    from ranet_jax.training import train_step as train
+    from ranet_jax.training.optimizer import make_optimiser
 
     # One rate for all: it is part of the program, and equal programs are compiled once.
     small = [

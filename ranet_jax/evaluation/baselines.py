@@ -14,11 +14,11 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap, Frame, HostFrame, HostMask, Params
-from ranet_jax.fitting import Fit, fit, fit_frame, fit_labels, unfit_largest_label
+from ranet_jax.inference.letterbox import Fit, fit, fit_frame, fit_labels, unfit_largest_label
+from ranet_jax.inference.segmenter import NETWORK_SIZE
+from ranet_jax.models.ops import average_pool, l2_normalise, resize_half_pixel
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import ResNet
-from ranet_jax.ops import average_pool, l2_normalise, resize_half_pixel
-from ranet_jax.segmenter import NETWORK_SIZE
 
 Baseline = Literal["copy", "matching"]
 BEST_CELLS = 5  # template cells that vote on the label of a cell

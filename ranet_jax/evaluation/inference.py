@@ -15,8 +15,8 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.protocols import Dataset, Video, object_ids, read_labels
-from ranet_jax.evaluation.records import Timing
+from ranet_jax.evaluation.davis import Dataset, Video, object_ids, read_labels
+from ranet_jax.evaluation.results import Timing
 
 Frames = list[UInt8[np.ndarray, "h w 3"] | None]
 LabelMaps = list[Int[np.ndarray, "h w"] | None]
@@ -173,7 +173,7 @@ def _read(
 def _write(
     pool: ThreadPoolExecutor, running: Sequence[_Running | None], labels: LabelMaps, time_step: int
 ) -> None:
-    from ranet_jax import masks
+    from ranet_jax.io import masks
 
     for state, mask in zip(running, labels, strict=True):
         if state:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ranet_jax.evaluation import metrics, published
+from ranet_jax.evaluation import metrics
+from ranet_jax.evaluation.report import paper_tables as published
 from ranet_jax.evaluation.scoring import Scores
 
 if TYPE_CHECKING:

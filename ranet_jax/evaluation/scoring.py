@@ -16,7 +16,7 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import metrics
-from ranet_jax.evaluation.protocols import (
+from ranet_jax.evaluation.davis import (
     Dataset,
     Video,
     find_files,

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap
-from ranet_jax.models.blocks import ConvBlock, MultiScale, ResBlock, SharedConvBlock, conv
+from ranet_jax.models.layers import ConvBlock, MultiScale, ResBlock, SharedConvBlock, conv
+from ranet_jax.models.ops import average_pool, resize_align_corners
 from ranet_jax.models.resnet import Levels
-from ranet_jax.ops import average_pool, resize_align_corners
 
 Laterals = tuple[Float[Array, "b h8 w8 c"], Float[Array, "b h4 w4 c"], Float[Array, "b h2 w2 c"]]
 

@@ -4,9 +4,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from ranet_jax.array_typing import Features, Template
-from ranet_jax.models.blocks import ConvBlock
+from ranet_jax.models.layers import ConvBlock
+from ranet_jax.models.ops import average_pool, l2_normalise, max_pool, resize_half_pixel
 from ranet_jax.models.resnet import Levels
-from ranet_jax.ops import average_pool, l2_normalise, max_pool, resize_half_pixel
 
 TEMPLATE_GRID = (15, 27)
 

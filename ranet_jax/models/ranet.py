@@ -20,13 +20,13 @@ from ranet_jax.array_typing import (
     Valid,
 )
 from ranet_jax.errors import InputError
-from ranet_jax.models import matching
+from ranet_jax.models import correlation as matching
 from ranet_jax.models import ranking as ram
-from ranet_jax.models.combination import Combine
+from ranet_jax.models.aggregation import Combine
 from ranet_jax.models.decoder import LateralConnections, Merge, Pyramid
 from ranet_jax.models.encoder import TEMPLATE_GRID, MatchingFeatures, pool_template
+from ranet_jax.models.ops import average_pool, resize_half_pixel
 from ranet_jax.models.resnet import STAGES, Levels, ResNet
-from ranet_jax.ops import average_pool, resize_half_pixel
 
 Objects = Literal["single", "multi"]
 Ranking = Literal["rank", "none", "max"]

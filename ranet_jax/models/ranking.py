@@ -14,9 +14,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from ranet_jax.array_typing import RankedMaps, Scores, SimilarityMaps, TemplateMasks, Valid, Weights
-from ranet_jax.models.blocks import ConvBlock, ResBlock
 from ranet_jax.models.encoder import TEMPLATE_GRID
-from ranet_jax.ops import adaptive_max_pool
+from ranet_jax.models.layers import ConvBlock, ResBlock
+from ranet_jax.models.ops import adaptive_max_pool
 
 ScoreGradient = Literal["straight_through", "gate", "none"]
 SELECTED = 256  # slots of a ranked selection

@@ -7,8 +7,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap, Frame, Params
-from ranet_jax.models.blocks import conv
-from ranet_jax.ops import instance_norm, max_pool, normalise
+from ranet_jax.models.layers import conv
+from ranet_jax.models.ops import instance_norm, max_pool, normalise
 
 # Bottlenecks of the four stages. 101 is the paper's; 14 and 26 are for tests and small experiments.
 STAGES = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

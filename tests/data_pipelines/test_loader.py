@@ -9,8 +9,8 @@ import pytest
 
 from data_pipelines import loader, sources
 from data_pipelines.examples import ExampleSettings
-from ranet_jax import augment
 from ranet_jax.errors import InputError
+from ranet_jax.training import augment
 
 SETTINGS = ExampleSettings(height=32, width=64)
 

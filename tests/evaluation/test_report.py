@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import published, records, report
+from ranet_jax.evaluation import results as records
+from ranet_jax.evaluation.report import paper_tables as published
+from ranet_jax.evaluation.report import report
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import protocols, scoring
+from ranet_jax.evaluation import davis as protocols
+from ranet_jax.evaluation import scoring
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.models.initialise import abstract_params, init_params
+from ranet_jax.models.initialization import abstract_params, init_params
 from ranet_jax.models.ranet import RANet
 
 ABLATIONS = {
@@ -202,7 +202,7 @@ def test_paper_network_has_the_published_number_of_parameters(oracle_dir):
     """All published parameters but those that the published network never uses."""
     import json
 
-    from ranet_jax.convert import NEVER_USED
+    from ranet_jax.checkpoints.convert import NEVER_USED
 
     published = json.loads((oracle_dir / "params.json").read_text())
     used = sum(np.prod(shape) for name, shape in published if not NEVER_USED.match(name))

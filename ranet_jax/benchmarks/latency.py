@@ -1,0 +1,331 @@
+"""How fast the network and the whole pipeline are on this machine, and how much memory they take.
+
+Whatever is compared (numbers of objects, PyTorch) takes turns, round by round, so that another
+program's load on the machine falls on all alike; ratios are taken within a round.
+"""
+
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+from PIL import Image
+
+from ranet_jax.array_typing import Frame, HostMask, ObjectMasks, Params
+from ranet_jax.benchmarks.interleave import Contestant, Memory, alternate, ratio
+from ranet_jax.benchmarks.lines import MIB, print_header, print_network, print_pipeline
+from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
+from ranet_jax.demo.clip import render_clip
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import results as records
+from ranet_jax.inference.segmenter import Segmenter
+from ranet_jax.io.atomic import make_output_folder
+from ranet_jax.io.video_reader import segment_video
+from ranet_jax.models.encoder import TEMPLATE_GRID
+from ranet_jax.models.ops import average_pool
+from ranet_jax.models.ranet import EncodedTemplate, RANet
+
+Size = tuple[int, int]
+NETWORK_TIMED = (
+    "network: one step from a frame and the previous masks to logits, all on the device, template "
+    "encoded before; wall time until the result is there, median (range) over the rounds"
+)
+PIPELINE_TIMED = (
+    "pipeline: JPEG frames to label PNGs through `segment_video`, reading and writing included; "
+    "frames after the first step, which compiles"
+)
+
+
+@dataclass(frozen=True)
+class NetworkInputs:
+    """Arguments of `RANet.segment` after the parameters."""
+
+    template: EncodedTemplate
+    frame: Frame
+    previous_masks: ObjectMasks
+    valid: Bool[Array, "b n"]
+
+
+def run_benchmark(
+    model: RANet,
+    params: Params,
+    *,
+    sizes: Sequence[Size] = ((480, 864),),
+    precisions: Sequence[str] = ("float32",),
+    objects: Sequence[int] = (1, 2, 4, 8),
+    batches: Sequence[int] = (1,),
+    repeats: int = 5,
+    pipeline: bool = False,
+    frames: int = 12,
+    against_torch: bool = False,
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """Times the network alone and, if asked for, the whole pipeline; prints a line for each case.
+
+    Args:
+        model: a network for one object runs several as so many samples, one for several as slots.
+        params: its parameters, float32.
+        sizes: heights and widths of the network's input, multiples of 32.
+        precisions: of the convolutions, `float32` or `bfloat16`.
+        objects: numbers of objects; each is compared with the first.
+        batches: numbers of videos at once; 1 measures latency, more measure throughput.
+        repeats: rounds of the network, after one that is not counted.
+        pipeline: also time clips from JPEG frames to PNG label maps.
+        frames: length of those clips, at least 3.
+        against_torch: also time the PyTorch network of the same layers and parameters, in float32
+            on the CPU.
+        out: a JSON file for all that was measured.
+
+    Returns:
+        What the JSON file holds.
+
+    Raises:
+        InputError: for impossible settings, without PyTorch where it is asked for, or an `out` that
+            cannot be written.
+    """
+    _check(model, sizes, precisions, objects, batches, repeats, frames, against_torch)
+    if out is not None:
+        if out.is_dir():
+            raise InputError(f"{out} is a folder; give the name of a JSON file.")
+        make_output_folder(out.parent)
+    report = describe_machine() | {"model": settings_of(model)}
+    report |= {
+        "timed": [NETWORK_TIMED] + [PIPELINE_TIMED] * pipeline,
+        "network": [],
+        "pipeline": [],
+    }
+    print_header(report)
+    for size in sizes:
+        for precision in precisions:
+            chosen = model.clone(dtype=PRECISIONS[precision])
+            for batch in batches:
+                versus = against_torch and precision == "float32"
+                group = {"size": list(size), "precision": precision, "batch": batch}
+                report["network"] += _network_group(
+                    chosen, params, size, objects, batch, repeats, versus, group
+                )
+            if pipeline:
+                for count in objects:
+                    group = {"size": list(size), "precision": precision, "objects": count}
+                    report["pipeline"].append(
+                        group | _time_pipeline(chosen, params, size, count, frames)
+                    )
+                    print_pipeline(report["pipeline"][-1])
+    report["peak_memory"] = _peak_memory()
+    print(
+        "; ".join(f"{name} {value / MIB:,.0f} MiB" for name, value in report["peak_memory"].items())
+    )
+    if out is not None:
+        records.write_json(out, report)
+    return report
+
+
+def describe_machine() -> dict[str, Any]:
+    """Hardware, device, versions and how busy the machine is."""
+    device = jax.devices()[0]
+    return {
+        "hardware": records.hardware(),
+        "device": {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "count": jax.device_count(),
+        },
+        "usable_cores": usable_cores(),
+        "system": platform.platform(),
+        "versions": records.versions(),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def network_inputs(
+    model: RANet, params: Params, size: Size, objects: int, batch: int
+) -> NetworkInputs:
+    """Two frames of the demo's clip, with its object cut into as many as are wanted."""
+    clip = render_clip(2, *size)
+    template_labels, previous = (split_objects(labels, objects) for labels in clip.labels)
+    samples, slots = (batch * objects, 1) if model.objects == "single" else (batch, objects)
+
+    def masks(labels: HostMask) -> ObjectMasks:
+        each = labels == np.arange(1, objects + 1, dtype=labels.dtype)[:, None, None]
+        return jnp.asarray(np.tile(each, (batch, 1, 1)).reshape(samples, slots, *size), jnp.float32)
+
+    def image(frame: np.ndarray) -> Frame:
+        return jnp.asarray(frame[None], jnp.float32) / 255
+
+    encode = jax.jit(lambda p, f, m: model.apply({"params": p}, f, m, method="encode_template"))
+    features = encode(params, image(clip.frames[0]), jnp.ones((1, 1, *size))).features
+    shares = average_pool(jnp.moveaxis(masks(template_labels), 1, -1), TEMPLATE_GRID)
+    template = EncodedTemplate(
+        jnp.repeat(features, samples, axis=0),
+        jnp.moveaxis(shares, -1, 1).reshape(samples, slots, -1),
+    )
+    current = jnp.repeat(image(clip.frames[1]), samples, axis=0)
+    return NetworkInputs(template, current, masks(previous), jnp.ones((samples, slots), bool))
+
+
+def split_objects(labels: HostMask, objects: int) -> HostMask:
+    """Cuts what is marked into upright strips of equal area, with the ids 1 to `objects`."""
+    rows, columns = np.nonzero(labels)
+    order = np.argsort(columns, kind="stable")
+    split = np.zeros_like(labels)
+    split[rows[order], columns[order]] = 1 + np.arange(len(order)) * objects // len(order)
+    return split
+
+
+def _network_group(
+    model: RANet,
+    params: Params,
+    size: Size,
+    objects: Sequence[int],
+    batch: int,
+    repeats: int,
+    against_torch: bool,
+    group: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Times all numbers of objects, and PyTorch beside each, in the same rounds."""
+    inputs = {count: network_inputs(model, params, size, count, batch) for count in objects}
+    contestants = [_compiled(model, params, inputs[count]) for count in objects]
+    if against_torch:
+        contestants += [_torch_contestant(model, params, inputs[count]) for count in objects]
+    times = alternate(contestants, repeats)
+    cases = []
+    for index, (contestant, measured) in enumerate(zip(contestants, times, strict=True)):
+        count = index % len(objects)
+        case = {**group, "objects": objects[count], "program": contestant.label}
+        case |= {"seconds": measured.wall, "processor_seconds": measured.processor}
+        case["frames_per_second"] = batch / statistics.median(measured.wall)
+        if contestant.memory is not None:
+            case |= {
+                "compile_seconds": contestant.compile_seconds,
+                "memory_bytes": asdict(contestant.memory) | {"total": contestant.memory.total},
+            }
+            if count:
+                case["times_first"] = ratio(measured.wall, times[0].wall)
+            if against_torch:
+                other = times[index + len(objects)]
+                case["ratio_to_torch"] = ratio(measured.wall, other.wall)
+                case["processor_ratio_to_torch"] = ratio(measured.processor, other.processor)
+        cases.append(case)
+        print_network(case, objects[0])
+    return cases
+
+
+def _compiled(model: RANet, params: Params, inputs: NetworkInputs) -> Contestant:
+    arguments = (
+        params,
+        inputs.template,
+        inputs.frame,
+        inputs.previous_masks,
+        inputs.valid,
+    )
+    step = jax.jit(lambda p, *rest: model.apply({"params": p}, *rest, method="segment"))
+    start = time.perf_counter()
+    program = step.lower(*arguments).compile()
+    seconds = time.perf_counter() - start
+    plan = program.memory_analysis()
+    memory = Memory(plan.argument_size_in_bytes, plan.output_size_in_bytes, plan.temp_size_in_bytes)
+    return Contestant(
+        "ranet-jax", lambda: jax.block_until_ready(program(*arguments)), seconds, memory
+    )
+
+
+def _torch_contestant(model: RANet, params: Params, inputs: NetworkInputs) -> Contestant:
+    from ranet_jax.benchmarks.torch_reference import fastest_step
+
+    layout, step = fastest_step(
+        model,
+        params,
+        tuple(np.asarray(part) for part in inputs.template),
+        np.asarray(inputs.frame),
+        np.asarray(inputs.previous_masks),
+        threads=usable_cores(),
+    )
+    return Contestant(f"PyTorch, {layout}", step)
+
+
+def _time_pipeline(
+    model: RANet, params: Params, size: Size, objects: int, frames: int
+) -> dict[str, Any]:
+    clip = render_clip(frames, *size)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "frames")
+        source.mkdir()
+        for index, frame in enumerate(clip.frames):
+            Image.fromarray(frame).save(source / f"{index:05d}.jpg", quality=92)
+        summary = segment_video(
+            Segmenter(model, params, size=size),
+            source,
+            split_objects(clip.labels[0], objects),
+            Path(folder, "out"),
+            progress=False,
+        )
+    rate = summary.frames_per_second
+    start_up = summary.seconds - (frames - 2) / rate
+    return {"frames": frames, "frames_per_second": rate, "start_up_seconds": start_up}
+
+
+def _peak_memory() -> dict[str, int]:
+    """Bytes at most in use: of the device, where it keeps count, and of this process."""
+    found = {}
+    device = jax.devices()[0]
+    if used := (device.memory_stats() or {}).get("peak_bytes_in_use"):
+        found[f"peak memory of {device.device_kind}"] = used
+    unit = 1 if platform.system() == "Darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return found | {"peak resident memory of this process, all cases together": peak}
+
+
+def _check(model, sizes, precisions, objects, batches, repeats, frames, against_torch) -> None:
+    for height, width in sizes:
+        if min(height, width) < 32 or height % 32 or width % 32:
+            raise InputError(f"The size {height}x{width} cannot be used; give multiples of 32.")
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise InputError(
+                f"The precision is {precision!r}; it can be {' or '.join(PRECISIONS)}."
+            )
+    for name, values, low, high in (
+        ("number of objects", objects, 1, 16),
+        ("number of videos", batches, 1, 1024),
+        ("number of rounds", [repeats], 1, 10**6),
+        ("number of frames", [frames], 3, 10**4),
+    ):
+        for value in values:
+            if not low <= value <= high:
+                raise InputError(f"The {name} is {value}; it can be {low} to {high}.")
+    if against_torch:
+        _check_torch(model, precisions)
+
+
+def _check_torch(model: RANet, precisions: Sequence[str]) -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            "The comparison needs PyTorch; install it with `pip install 'ranet-jax[torch]'`."
+        ) from error
+    if jax.default_backend() != "cpu":
+        raise InputError(
+            "The comparison with PyTorch runs on the CPU; set JAX_PLATFORMS=cpu for it."
+        )
+    if "float32" not in precisions:
+        raise InputError("The comparison with PyTorch is in float32; ask for that precision.")
+    if model.ranking != "rank" or not (model.correlation and model.previous_mask):
+        raise InputError("PyTorch has the network of the paper only; choose no ablation.")

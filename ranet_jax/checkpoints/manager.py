@@ -1,0 +1,213 @@
+"""The checkpoints of a run, `checkpoints/<step>`: the state to go on from beside the parameters.
+
+Each is also a checkpoint that `ranet_jax.load` reads. With `checkpoint.py`, which reads and writes
+those, the only file that imports Orbax.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jaxtyping import PyTree
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from ranet_jax.errors import InputError
+from ranet_jax.io.atomic import make_output_folder
+
+FOLDER = "checkpoints"  # in the folder of a run
+SCORE = "J"  # the mean over held-out objects, by which the best checkpoint is known
+
+
+class Saved(NamedTuple):
+    """What a checkpoint of a run holds.
+
+    Attributes:
+        params: what is evaluated and shipped.
+        train: arrays that training needs beside them.
+        iterator: the position in the data; like `log` and `settings` it can be written as JSON.
+        log: what was measured since the last line of the log.
+        settings: see `checkpoint.read_settings`.
+    """
+
+    params: PyTree
+    train: PyTree
+    iterator: Mapping[str, Any]
+    log: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+
+class RunCheckpoints:
+    """Writes, thins out and reads the checkpoints of one run.
+
+    Saving goes on in the background; a checkpoint appears under its name when it is complete, so
+    that an interrupted one never counts. The latest `keep` are kept, and the best.
+
+    Every process of a run makes one on the same folder and makes the same calls.
+    """
+
+    def __init__(self, folder: Path, *, keep: int):
+        """Opens the folder, makes it if need be, and removes what an interrupted save left.
+
+        Raises:
+            InputError: it cannot be written, or `keep` is below 1.
+        """
+        if keep < 1:
+            raise InputError(f"{keep} checkpoints cannot be kept: choose 1 or more.")
+        self._folder = make_output_folder(Path(folder).absolute())
+        policies = [
+            preservation_policy.LatestN(keep),
+            preservation_policy.BestN(get_metric_fn=_score, n=1),
+        ]
+        self._manager = _manager(
+            self._folder,
+            cleanup_tmp_directories=True,
+            save_root_metadata=False,
+            preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+        )
+        self._failed = False
+
+    def __enter__(self) -> "RunCheckpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def latest(self) -> int | None:
+        """The last step that was saved."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, saved: Saved, *, score: float | None = None) -> None:
+        """Copies what there is to save, and starts to write it; waits for the save before it.
+
+        Args:
+            step: its number, larger than those before.
+            saved: arrays of this process's devices are read from the first of them.
+            score: held-out J at this step, where it was measured.
+
+        Raises:
+            InputError: this checkpoint, or the one before, cannot be written.
+        """
+        arrays = jax.tree.map(_copy, (saved.params, saved.train))
+        items = ocp.args.Composite(
+            params=ocp.args.StandardSave(arrays[0]),
+            train=ocp.args.StandardSave(arrays[1]),
+            **{name: ocp.args.JsonSave(getattr(saved, name)) for name in _JSON},
+        )
+        metrics = {} if score is None else {SCORE: score}
+        try:
+            self._manager.save(step, args=items, metrics=metrics, force=True)
+        except Exception as error:  # storage errors come in every type
+            raise self._cannot_write(error) from error
+
+    def restore(self, step: int, params: PyTree, train: PyTree) -> Saved:
+        """A checkpoint, exactly as it was saved; its arrays are numpy's.
+
+        Args:
+            step: one that was saved.
+            params: of the shapes and types that are expected.
+            train: the same.
+
+        Raises:
+            InputError: it is damaged, or was made by a run with another network or optimiser.
+        """
+        targets = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), (params, train))
+        items = ocp.args.Composite(
+            params=ocp.args.StandardRestore(targets[0]),
+            train=ocp.args.StandardRestore(targets[1]),
+            **{name: ocp.args.JsonRestore() for name in _JSON},
+        )
+        try:
+            found = self._manager.restore(step, args=items)
+            # Orbax reads an array of another shape without a word.
+            jax.tree.map(_check_alike, targets, (found.params, found.train))
+            return Saved(**{name: found[name] for name in Saved._fields})
+        except Exception as error:  # storage errors come in every type
+            raise InputError(
+                f"The checkpoint {self._folder / str(step)} is damaged, or was made by another "
+                "network or optimiser; remove it to go on from the one before."
+            ) from error
+
+    def close(self) -> None:
+        """Waits until everything is written.
+
+        Raises:
+            InputError: the last checkpoint cannot be written.
+        """
+        if self._failed:
+            return
+        try:
+            self._manager.close()
+        except Exception as error:  # storage errors come in every type
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: Exception) -> InputError:
+        self._failed = True
+        written = [int(path.name) for path in self._folder.iterdir() if path.name.isdigit()]
+        place = f"step {max(written)}" if written else "the start"
+        return InputError(
+            f"A checkpoint cannot be written to {self._folder} ({_reason(error)}); make room or "
+            f"let it be written to, and give the same command again to go on from {place}."
+        )
+
+
+def best(folder: Path) -> Path:
+    """The checkpoint of a run with the best score; the latest where none has one.
+
+    Args:
+        folder: `checkpoints` of the run.
+
+    Raises:
+        InputError: no checkpoint is complete.
+    """
+    manager = _manager(Path(folder).absolute(), create=False, save_root_metadata=False)
+    try:
+        step = manager.best_step()
+    finally:
+        manager.close()
+    if step is None:
+        raise InputError(f"There is no complete checkpoint in {folder} yet.")
+    return Path(folder) / str(step)
+
+
+def handlers() -> dict[str, ocp.CheckpointHandler]:
+    """Of the items of a checkpoint, by name."""
+    arrays = {name: ocp.StandardCheckpointHandler() for name in _ARRAYS}
+    return arrays | {name: ocp.JsonCheckpointHandler() for name in _JSON}
+
+
+_ARRAYS = ("params", "train")
+_JSON = ("iterator", "log", "settings")
+
+
+def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
+    return ocp.CheckpointManager(
+        folder,
+        item_handlers=handlers(),
+        options=ocp.CheckpointManagerOptions(best_fn=_score, best_mode="max", **options),
+    )
+
+
+def _score(metrics: Mapping[str, float]) -> float:
+    return metrics.get(SCORE, -np.inf)
+
+
+def _copy(leaf: jax.Array | np.ndarray) -> np.ndarray:
+    """The step that follows gives the memory of its arrays away: nothing may look into it."""
+    return np.array(leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf)
+
+
+def _check_alike(expected: np.ndarray, found: np.ndarray) -> None:
+    if (expected.shape, expected.dtype) != (found.shape, found.dtype):
+        raise ValueError(f"{found.dtype}{found.shape} in the place of {expected.shape}")
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,122 @@
+"""`ranet benchmark`: what to measure, from the command line."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ranet_jax.benchmarks.latency import run_benchmark
+from ranet_jax.checkpoints import checkpoint
+from ranet_jax.models.initialization import init_params
+from ranet_jax.models.ranet import RANet
+from ranet_jax.models.resnet import STAGES
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds `benchmark` to the subcommands of `ranet`."""
+    parser = subparsers.add_parser(
+        "benchmark",
+        help="time the network and the whole pipeline",
+        description="Measures speed and memory of the network, and of the whole pipeline, on this "
+        "machine.",
+        epilog="example: ranet benchmark --objects 1,2,4,8 --pipeline --out benchmark.json",
+    )
+    parser.add_argument("--checkpoint", help="folder of a checkpoint (default: fresh weights)")
+    parser.add_argument(
+        "--depth",
+        type=int,
+        choices=tuple(STAGES),
+        default=101,
+        help="of the ResNet, without a checkpoint (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--network",
+        choices=("single", "multi"),
+        help="for one object or for several, without a checkpoint (default: multi where more than "
+        "one object is asked for)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_listed(_size),
+        default=[(480, 864)],
+        help="height x width of the network's input, or several with commas (default: 480x864)",
+    )
+    parser.add_argument(
+        "--precision",
+        type=_listed(str),
+        default=["float32"],
+        help="float32, bfloat16, or both with a comma (default: float32)",
+    )
+    parser.add_argument(
+        "--objects",
+        type=_listed(int),
+        default=[1, 2, 4, 8],
+        help="numbers of objects (default: 1,2,4,8)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=_listed(int),
+        default=[1],
+        help="numbers of videos at once: 1 for latency, more for throughput (default: 1)",
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=5, help="rounds of the network (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--pipeline", action="store_true", help="also time from JPEG frames to PNG label maps"
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=12,
+        help="length of the clip for --pipeline (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--against-torch",
+        action="store_true",
+        help="alternate with a PyTorch network of the same layers, on the CPU",
+    )
+    parser.add_argument("--out", type=Path, help="a JSON file for all figures")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measures what was asked for.
+
+    Raises:
+        InputError: see `run_benchmark`.
+    """
+    if args.checkpoint is None:
+        several = "multi" if max(args.objects) > 1 else "single"
+        model = RANet(objects=args.network or several, depth=args.depth)
+        params = init_params(model, seed=0)
+    else:
+        model, params = checkpoint.load(args.checkpoint)
+    run_benchmark(
+        model,
+        params,
+        sizes=args.size,
+        precisions=args.precision,
+        objects=args.objects,
+        batches=args.batch,
+        repeats=args.repeat,
+        pipeline=args.pipeline,
+        frames=args.frames,
+        against_torch=args.against_torch,
+        out=args.out,
+    )
+
+
+def _listed(one: Callable[[str], object]) -> Callable[[str], list]:
+    """Parses values with commas between them."""
+
+    def values(text: str) -> list:
+        return [one(part.strip()) for part in text.split(",")]
+
+    values.__name__ = "list"  # argparse names it in its message
+    return values
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, width = text.split("x")
+    return int(height), int(width)

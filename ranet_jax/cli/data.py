@@ -1,0 +1,227 @@
+"""`ranet data build | preview | bench`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data_pipelines import pipeline
+from ranet_jax.errors import InputError
+from ranet_jax.training import config_file
+
+_SETTING_OPTIONS = ("height", "width", "slots", "objects", "crops", "jitter")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds `data` with its three commands; each sets `run`, which takes the parsed arguments."""
+    parser = subparsers.add_parser("data", help="build, look at and time training data")
+    commands = parser.add_subparsers(required=True, metavar="build|preview|bench")
+    _add_build(commands)
+    _add_preview(commands)
+    _add_bench(commands)
+
+
+def _add_build(commands: Any) -> None:
+    parser = commands.add_parser(
+        "build",
+        help="turn a published dataset into fast-to-read files",
+        description="Builds a dataset from its official archives, packed or unpacked.",
+        epilog="example: ranet data build davis/2016 --manual-dir ~/downloads/DAVIS",
+    )
+    parser.add_argument("name", help="msra10k, ecssd, hku_is, soc, ilso, davis/2016 or davis/2017")
+    parser.add_argument(
+        "--manual-dir",
+        type=Path,
+        help="folder with the archives or what they unpack to; without it, sets that are offered "
+        "for direct download are fetched",
+    )
+    _add_data_dir(parser)
+    parser.set_defaults(run=build)
+
+
+def _add_preview(commands: Any) -> None:
+    parser = commands.add_parser(
+        "preview",
+        help="draw what the network will see",
+        description="Draws a contact sheet: template, current frame, previous mask, target.",
+        epilog="example: ranet data preview --set ecssd --set davis/2016@2 --out sheet.png",
+    )
+    _add_data_options(parser, batch_size=2)
+    parser.add_argument("--rows", type=int, default=6, help="examples on the sheet (default 6)")
+    parser.add_argument("--tile", type=int, default=288, help="width of a picture (default 288)")
+    parser.add_argument("--out", type=Path, default=Path("preview.png"), help="the PNG to write")
+    parser.set_defaults(run=preview)
+
+
+def _add_bench(commands: Any) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="time the host's and the device's part",
+        description="Measures examples a second on one core of the host, augmented examples a "
+        "second on the device, and peak memory.",
+        epilog="example: ranet data bench --set davis/2016",
+    )
+    _add_data_options(parser, batch_size=4)
+    parser.add_argument(
+        "--examples", type=int, default=64, help="examples in a measurement (default 64)"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="measurements (default 3)")
+    parser.set_defaults(run=bench)
+
+
+def _add_data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=None,
+        help=f"where built sets are kept (default {pipeline.DEFAULT_DATA_DIR})",
+    )
+
+
+def _add_data_options(parser: argparse.ArgumentParser, batch_size: int) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="PAGE.py[:VARIANT]",
+        help="take the sections data and augment from here; --config.key=value overrides a value",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        dest="sets",
+        metavar="NAME[@WEIGHT]",
+        help="a dataset, instead of the config's: ecssd, davis/2016:trainval, videos=FOLDER, "
+        "images=IMAGES,MASKS; may be repeated, @2 draws from it twice as often",
+    )
+    _add_data_dir(parser)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch-size", type=int, default=batch_size)
+    parser.add_argument("--height", type=int, help="rows of the network's input (default 480)")
+    parser.add_argument("--width", type=int, help="columns of the network's input (default 864)")
+    parser.add_argument("--slots", type=int, help="object slots (default 1)")
+    parser.add_argument("--objects", choices=("merged", "sampled", "multi"))
+    parser.add_argument("--crops", choices=("object", "frame"))
+    parser.add_argument("--jitter", type=float, help="of the crops (default 0.1)")
+    parser.add_argument(
+        "--no-augmentation", action="store_true", help="show the crops as they are at test time"
+    )
+    parser.set_defaults(overrides=[])
+
+
+def build(arguments: argparse.Namespace) -> None:
+    """Builds a dataset and prints what it holds."""
+    import requests
+    import tensorflow_datasets as tfds
+
+    from data_pipelines import builders
+
+    data_dir = Path(arguments.data_dir or pipeline.DEFAULT_DATA_DIR).expanduser()
+    manual = arguments.manual_dir and arguments.manual_dir.expanduser()
+    if manual and not manual.is_dir():
+        raise InputError(f"{manual} is no folder: check --manual-dir.")
+    builder = builders.builder(arguments.name, data_dir)
+    config = tfds.download.DownloadConfig(manual_dir=manual)
+    try:
+        builder.download_and_prepare(download_dir=data_dir / "downloads", download_config=config)
+    except (requests.RequestException, tfds.download.DownloadError) as error:
+        raise InputError(
+            f"{arguments.name} could not be fetched from its publisher ({error}): fetch it by "
+            "hand and name its folder with --manual-dir."
+        ) from None
+    for split, info in builder.info.splits.items():
+        print(f"{builder.info.full_name}:{split}  {info.num_examples} examples")
+    print(f"in {builder.data_dir}")
+
+
+def preview(arguments: argparse.Namespace) -> None:
+    """Writes a contact sheet."""
+    import jax
+
+    from data_pipelines import preview as sheets
+
+    if arguments.rows < 1 or arguments.tile < 16:
+        raise InputError("A sheet needs --rows of 1 or more and --tile of 16 or more.")
+    data, augmentation = _sections(arguments)
+    loader = pipeline.open_loader(**data, batch_size=arguments.batch_size, threads=0)
+    sheet = sheets.contact_sheet(
+        loader,
+        rows=arguments.rows,
+        key=jax.random.key(arguments.seed),
+        tile_width=arguments.tile,
+        augmentation=augmentation,
+    )
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = arguments.out.with_name(f".{arguments.out.name}.part")
+    sheet.save(unfinished, "PNG", optimize=True)
+    os.replace(unfinished, arguments.out)
+    print(f"{arguments.out}: {arguments.rows} examples")
+
+
+def bench(arguments: argparse.Namespace) -> None:
+    """Prints the measurements."""
+    from ranet_jax.benchmarks import data as measurements
+
+    if min(arguments.examples, arguments.repeats, arguments.batch_size) < 1:
+        raise InputError("--examples, --repeats and --batch-size are 1 or more.")
+    data, augmentation = _sections(arguments)
+    sets, data_dir, seed = data.pop("sets"), data.pop("data_dir"), data.pop("seed")
+    exclude = data.pop("exclude", ())
+    lines = measurements.report(
+        [(pipeline.open_source(name, data_dir, exclude), weight) for name, weight in sets],
+        pipeline.example_settings(**data),
+        batch_size=arguments.batch_size,
+        seed=seed,
+        examples=arguments.examples,
+        repeats=arguments.repeats,
+        augmentation=augmentation,
+    )
+    for line in lines:
+        print(line, flush=True)
+
+
+def _sections(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What to draw from and how, and the augmentation: the config's, then the options'."""
+    if arguments.overrides and not arguments.config:
+        raise InputError(f"{arguments.overrides[0]} overrides a config: name one with --config.")
+    config = config_file.read(arguments.config, arguments.overrides) if arguments.config else {}
+    options = {name: getattr(arguments, name) for name in (*_SETTING_OPTIONS, "data_dir")}
+    data = pipeline.source_settings(config.get("data", {}))
+    data |= {name: value for name, value in options.items() if value is not None}
+    if arguments.sets:
+        data["sets"] = [_weighted(text) for text in arguments.sets]
+    if not data.get("sets"):
+        raise InputError("Say what to draw from: --set NAME, or a --config with data.sets.")
+    data.setdefault("data_dir", pipeline.DEFAULT_DATA_DIR)
+    data["seed"] = arguments.seed
+    if arguments.no_augmentation:
+        return data, pipeline.NO_AUGMENTATION
+    return data, pipeline.augmentation_settings(config.get("augment", {}), data)
+
+
+def _weighted(text: str) -> tuple[str, float]:
+    name, separator, weight = text.rpartition("@")
+    try:
+        return (name, float(weight)) if separator else (text, 1.0)
+    except ValueError:  # The @ belongs to a path.
+        return text, 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The three commands by themselves: `python -m data_pipelines.command build ecssd`."""
+    parser = argparse.ArgumentParser(prog="ranet")
+    add_parser(parser.add_subparsers(required=True))
+    given = ["data", *(sys.argv[1:] if arguments is None else arguments)]
+    parsed, rest = parser.parse_known_args(given)
+    if rest and "overrides" not in parsed:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    parsed.overrides = rest
+    try:
+        return parsed.run(parsed) or 0
+    except InputError as error:
+        print(f"ranet data: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

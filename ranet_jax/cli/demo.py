@@ -1,0 +1,43 @@
+"""`ranet demo`: the network on a clip whose masks are known."""
+
+import argparse
+from pathlib import Path
+
+from ranet_jax.cli.network_arguments import add_network_arguments, segmenter_settings
+from ranet_jax.cli.parsers import new_parser
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Adds `ranet demo`."""
+    parser = new_parser(
+        subparsers,
+        "demo",
+        "Render a clip with known masks, segment it and print how well that went.",
+        "ranet demo --out demo-out --objects 2",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo-out"), help="folder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=24, help="length of the clip (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--objects",
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help="how many objects the clip shows (default: %(default)s)",
+    )
+    add_network_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs `ranet demo`."""
+    from ranet_jax.checkpoints import checkpoint
+    from ranet_jax.demo.demo import run_demo
+    from ranet_jax.inference.segmenter import Segmenter
+
+    model, params = checkpoint.load(args.checkpoint, precision=args.precision)
+    segmenter = Segmenter(model, params, **segmenter_settings(args))
+    run_demo(segmenter, args.out, frames=args.frames, objects=args.objects)

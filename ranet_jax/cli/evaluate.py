@@ -1,0 +1,342 @@
+"""`ranet evaluate`: from the command line to tables, `results.json` and plots."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ranet_jax.cli.network_arguments import (
+    add_online_arguments,
+    add_segmenter_arguments,
+    make_segmenter,
+    online_settings,
+    segmenter_settings,
+)
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import (
+    davis as protocols,
+)
+from ranet_jax.evaluation import (
+    inference,
+    plots,
+    scoring,
+)
+from ranet_jax.evaluation import (
+    results as records,
+)
+from ranet_jax.evaluation import (
+    runner as evaluate,
+)
+from ranet_jax.evaluation.davis import Video
+from ranet_jax.evaluation.scoring import Scores
+
+EXAMPLE = (
+    "example: ranet evaluate --dataset davis2016 --root DAVIS --split val "
+    "--checkpoint CHECKPOINT --out results"
+)
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds `evaluate` to the subcommands of `ranet`."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="run a checkpoint over a DAVIS split and score it, or score a folder of predictions",
+        description="Runs a checkpoint over a DAVIS split and scores it, or scores a folder of "
+        "predictions. An interrupted run goes on where it stopped when started again.",
+        epilog=EXAMPLE,
+    )
+    parser.add_argument("--dataset", required=True, choices=tuple(protocols.SPLITS))
+    parser.add_argument("--root", required=True, type=Path, help="folder of the DAVIS package")
+    parser.add_argument(
+        "--split",
+        default="val",
+        help="val (default), train, trainval, test-dev, or a file of names",
+    )
+    parser.add_argument(
+        "--resolution", default="480p", help="folder under JPEGImages (default 480p)"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--checkpoint", help="checkpoint to run")
+    source.add_argument("--predictions", type=Path, help="folder of predictions: NAME/00000.png")
+    parser.add_argument(
+        "--baseline",
+        choices=("copy", "matching"),
+        help="instead of the network: `copy` repeats the first mask, `matching` looks up the "
+        "first frame's labels by the features of the --checkpoint's backbone, untrained for it",
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, help="folder for tables, plots, predictions"
+    )
+    parser.add_argument("--sequences", type=_names, help="only these, separated by commas")
+    parser.add_argument("--batch", type=_positive, default=1, help="videos in flight (default 1)")
+    add_segmenter_arguments(parser)
+    add_online_arguments(parser)
+    parser.add_argument("--processes", type=_positive, help="for scoring (default: one a core)")
+    parser.add_argument("--name", help="of the run in tables and plots (default: name of --out)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("give names separated by commas")
+    return list(dict.fromkeys(names))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluates, writes everything into `--out`, and prints the tables.
+
+    Raises:
+        InputError: see the functions this calls.
+    """
+    _check_source(arguments)
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise InputError(f"{arguments.out} is a file: give --out a folder.")
+    _check_online(arguments)
+    videos = protocols.read_split(
+        arguments.root,
+        arguments.dataset,
+        arguments.split,
+        resolution=arguments.resolution,
+        sequences=arguments.sequences,
+    )
+    processes = arguments.processes or evaluate.default_processes()
+    processes = min(processes, len(videos))
+    about = _about(arguments, videos)
+    if not arguments.predictions:
+        about |= _segment(arguments, videos, processes)
+        if about.pop("helper_process"):
+            return
+    if not all(video.annotated for video in videos):
+        _pack(arguments, videos, about)
+        return
+    scores = evaluate.score_split(
+        videos,
+        arguments.dataset,
+        arguments.out,
+        predictions=arguments.predictions,
+        processes=processes,
+    )
+    summarise(scores, about, arguments.out)
+
+
+def _check_source(arguments: argparse.Namespace) -> None:
+    """Refuses what cannot be run together, and nothing to run."""
+    if arguments.baseline == "copy" and (arguments.checkpoint or arguments.predictions):
+        raise InputError(
+            "--baseline copy repeats the first masks: leave out --checkpoint and --predictions."
+        )
+    if arguments.baseline == "matching" and not arguments.checkpoint:
+        raise InputError(
+            "--baseline matching needs the features of a backbone: give a --checkpoint, for "
+            "example one that `ranet convert` made from ImageNet weights."
+        )
+    if not (arguments.baseline or arguments.checkpoint or arguments.predictions):
+        raise InputError("There is nothing to evaluate: give --checkpoint or --predictions.")
+
+
+def _check_online(arguments: argparse.Namespace) -> None:
+    if not arguments.online:
+        return
+    if arguments.predictions or arguments.baseline:
+        raise InputError("--online adapts a network: leave out --predictions and --baseline.")
+    if arguments.batch > 1:
+        raise InputError(
+            "--online adapts the network to one video at a time: leave --batch away, or at 1."
+        )
+
+
+def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, Any]:
+    split = arguments.split
+    return {
+        "name": arguments.name or arguments.out.resolve().name,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "dataset": arguments.dataset,
+        "split": split if split in protocols.SPLITS[arguments.dataset] else Path(split).stem,
+        "resolution": arguments.resolution,
+        "whole_split": arguments.sequences is None,
+        "sequences": [video.name for video in videos],
+        "predictions": arguments.predictions and str(arguments.predictions),
+        "versions": records.versions(),
+        "hardware": records.hardware(),
+    }
+
+
+def _segment(
+    arguments: argparse.Namespace, videos: Sequence[Video], processes: int
+) -> dict[str, Any]:
+    import jax
+
+    segmenter, settings, checkpoint = _segmenter(arguments)
+    share = _share()
+    if share.index == 0:
+        evaluate.claim(
+            arguments.out,
+            {
+                "dataset": arguments.dataset,
+                "resolution": arguments.resolution,
+                "checkpoint": checkpoint and checkpoint["sha256"],
+                "settings": settings,
+            },
+        )
+    evaluate.segment_split(
+        segmenter,
+        videos,
+        arguments.dataset,
+        arguments.out,
+        batch=arguments.batch,
+        processes=processes,
+        share=share,
+    )
+    return {
+        "checkpoint": checkpoint,
+        "settings": settings,
+        "speed": describe_speed(evaluate.read_timing(videos, arguments.out), arguments.batch),
+        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+        "helper_process": share.index > 0,
+    }
+
+
+def _segmenter(
+    arguments: argparse.Namespace,
+) -> tuple[inference.VideoSegmenter, dict[str, Any], dict[str, str] | None]:
+    """What to run, its settings, and the checkpoint behind it (None: there is none)."""
+    import jax
+
+    import ranet_jax
+    from ranet_jax.checkpoints import checkpoint as checkpoints
+    from ranet_jax.evaluation import baselines
+
+    if arguments.baseline == "copy":
+        return baselines.CopySegmenter(), {"baseline": "copy"}, None
+    # Once for all: the best checkpoint of a run that is still going may be another one later.
+    path = checkpoints.find(arguments.checkpoint)
+    model, params = ranet_jax.load(path, precision=arguments.precision)
+    checkpoint = {"path": str(path), "sha256": records.hash_checkpoint(path)}
+    seen_at = segmenter_settings(arguments)
+    size = seen_at["size"]
+    settings = {
+        "model": checkpoints.settings_of(model),
+        "precision": arguments.precision,
+        "size": list(size),
+        "frame_scale": seen_at["frame_scale"],
+    }
+    if arguments.baseline == "matching":
+        segmenter = baselines.MatchingSegmenter(model, params, size=size)
+        return segmenter, {"baseline": "matching", **settings}, checkpoint
+    settings = {
+        **checkpoints.read_settings(path),
+        **settings,
+        "combine": arguments.combine or model.combine,
+        **online_settings(arguments),
+    }
+    segmenter = make_segmenter(arguments, model, params, devices=jax.local_devices())
+    return segmenter, settings, checkpoint
+
+
+def _share() -> evaluate.Share:
+    import jax
+
+    def wait() -> None:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("every process has segmented its videos")
+
+    if jax.process_count() == 1:
+        return evaluate.Share()
+    return evaluate.Share(jax.process_index(), jax.process_count(), wait)
+
+
+def describe_speed(timing: records.Timing, batch: int) -> dict[str, Any] | None:
+    """Speed for `results.json`, with what was timed; None if nothing was."""
+    if not timing.frames or not timing.seconds:
+        return None
+    seconds = timing.seconds / timing.frames
+    timed = (
+        "Segmenter.step, from decoded frames to label maps on the host, per process; the first "
+        "step of each group of videos, which may compile, is left out"
+    )
+    online = {}
+    if timing.online_seconds:
+        seconds += timing.online_seconds / timing.segmented
+        online = {
+            "online_seconds": timing.online_seconds,
+            "online_milliseconds_per_frame": 1000 * timing.online_seconds / timing.segmented,
+        }
+        timed += "; and online learning without its compilation, shared out over all frames but "
+        timed += "the first"
+    return {
+        "milliseconds_per_frame": 1000 * seconds,
+        "frames_per_second": 1 / seconds,
+        "timed_frames": timing.frames,
+        "batch": batch,
+        **online,
+        "timed": timed,
+    }
+
+
+def _pack(arguments: argparse.Namespace, videos: Sequence[Video], about: Mapping[str, Any]) -> None:
+    partly = [video.name for video in videos if video.annotated]
+    if partly:
+        raise InputError(
+            f"Some sequences of the {arguments.split} split have all annotations "
+            f"({protocols.listed(partly)}) and others only the first: evaluate the two kinds "
+            "apart, with --sequences."
+        )
+    archive = arguments.out / "submission.zip"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    predictions = arguments.predictions or arguments.out / "predictions"
+    scoring.zip_predictions(videos, predictions, archive)
+    records.write_json(
+        arguments.out / "results.json", {**about, "global": None, "per_sequence": []}
+    )
+    print(f"{len(videos)} sequences without public annotations: {archive} is ready for the server.")
+
+
+def summarise(scores: Mapping[str, Scores], about: Mapping[str, Any], out: Path) -> None:
+    """Writes tables, `results.json` and plots of scored sequences, and prints the tables.
+
+    Args:
+        scores: by sequence, in order.
+        about: what else `results.json` says; name, dataset and split at least.
+        out: folder to write to.
+    """
+    rows = records.sequence_rows(scores)
+    overall = records.global_row(scores)
+    unscored = [name for name, s in scores.items() if not s.j.shape[1]]
+    records.write_csv(out / "per_sequence.csv", records.SEQUENCE_COLUMNS, rows)
+    records.write_csv(out / "global.csv", tuple(overall), [tuple(overall.values())])
+    per_sequence = [dict(zip(records.SEQUENCE_COLUMNS, row, strict=True)) for row in rows]
+    records.write_json(
+        out / "results.json",
+        {**about, "global": overall, "per_sequence": per_sequence, "too_short": unscored},
+    )
+    title = f"{about['name']} on {about['dataset']} {about['split']}"
+    plots.plot_sequences(rows, title, out / "plots" / "sequences.png")
+    plots.plot_over_time(scores, title, out / "plots" / "over_time.png")
+    speed = about.get("speed")
+    if speed and about["dataset"] == "davis2016":
+        point = (title, speed["frames_per_second"], 100 * overall["J&F-Mean"])
+        plots.plot_speed(
+            [point],
+            "Accuracy against speed, DAVIS-2016 val where published",
+            out / "plots" / "speed.png",
+        )
+    print(records.print_table(records.SEQUENCE_COLUMNS, rows))
+    print()
+    print(records.print_table(tuple(overall), [tuple(overall.values())]))
+    if speed:
+        share = speed.get("online_milliseconds_per_frame")
+        online = f", {share:.1f} of them for online learning" if share else ""
+        each = f"{speed['milliseconds_per_frame']:.1f} ms a frame{online}"
+        print(f"\n{each}, {speed['batch']} in flight")
+    if unscored:
+        print(f"\nToo short to be scored (three frames are needed): {', '.join(unscored)}")

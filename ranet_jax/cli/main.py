@@ -1,0 +1,96 @@
+"""The command line: `ranet <command>`.
+
+A command is a module of this package with a function `add_parser(subparsers)` that adds its parser
+and sets the default `run`, a function of the parsed arguments that returns nothing. A module is
+imported when its command is asked for, and what is slow to import is imported in `run`, so that
+`ranet --help` answers at once. A command with a default `overrides` receives there all arguments
+that its parser does not know, such as `--config.key=value`.
+"""
+
+import argparse
+import importlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ranet_jax.errors import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+TERMINATED = 143  # 128 + SIGTERM
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: The arguments after `ranet`; those of the process where None.
+
+    Returns:
+        The exit status: 0, 2 for bad input, 130 when interrupted.
+
+    Raises:
+        SystemExit: From argparse, for `--help` and wrong arguments, and with 143 on SIGTERM.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    parser = _parser(argv[0] if argv else None)
+    args, rest = parser.parse_known_args(argv)
+    if rest and "overrides" not in args:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.overrides = rest
+    try:
+        with _tidy_on_sigterm():
+            args.run(args)
+    except InputError as error:
+        print(f"ranet: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("ranet: interrupted; the files written so far are whole", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+# Every command in the order in which `ranet --help` lists them: what it does, and its module here.
+COMMANDS = {
+    "demo": ("Render a clip with known masks, segment it and print how well that went.", "demo"),
+    "segment": ("Follow the objects of a first mask through a video.", "segment"),
+    "evaluate": ("Score a checkpoint or predictions on DAVIS.", "evaluate"),
+    "report": ("Put results beside the tables of the paper.", "report"),
+    "train": ("Train a network as a config says.", "train"),
+    "data": ("Build, look at and time training data.", "data"),
+    "convert": ("Turn published weights into a checkpoint.", "convert"),
+    "pack": ("Put a checkpoint into one small file.", "pack"),
+    "benchmark": ("Time the network and the whole pipeline.", "benchmark"),
+}
+
+
+def _parser(asked_for: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ranet", description="Fast video object segmentation: RANet in JAX and Flax."
+    )
+    subparsers = parser.add_subparsers(title="commands", metavar="command", required=True)
+    for name, (summary, module) in COMMANDS.items():
+        if name == asked_for:
+            importlib.import_module(f"ranet_jax.cli.{module}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
+    return parser
+
+
+@contextmanager
+def _tidy_on_sigterm() -> Iterator[None]:
+    """Turns SIGTERM into an exception, which lets every `with` and `finally` tidy up."""
+
+    def terminate(signum: int, frame: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

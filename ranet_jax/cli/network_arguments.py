@@ -1,0 +1,151 @@
+"""What commands that segment ask about the network. Light: `--help` imports no JAX."""
+
+import argparse
+import math
+from typing import TYPE_CHECKING, Any
+
+from ranet_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from ranet_jax.array_typing import Params
+    from ranet_jax.inference.segmenter import Segmenter
+    from ranet_jax.models.ranet import RANet
+
+_ONLINE_RATE = 1e-6
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--checkpoint` and what `add_segmenter_arguments` adds."""
+    parser.add_argument(
+        "--checkpoint",
+        default="default",
+        help="a checkpoint, the folder of a training run, or `default`, the network that ships",
+    )
+    add_segmenter_arguments(parser)
+
+
+def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--combine`, `--precision` and `--size`."""
+    parser.add_argument(
+        "--combine",
+        choices=("softmax", "argmax"),
+        help="how objects share out a frame (default: the checkpoint's own setting)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="arithmetic of the convolutions (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="HEIGHTxWIDTH",
+        help="what frames are fitted to, multiples of 32 (default: what the checkpoint was trained "
+        "at, or 480x864)",
+    )
+
+
+def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """`combine`, `size` and `frame_scale` of the `Segmenter` that the arguments ask for.
+
+    Args:
+        arguments: parsed, with those of `add_network_arguments` among them.
+    """
+    from ranet_jax.checkpoints.checkpoint import trained_at
+    from ranet_jax.inference.segmenter import NETWORK_SIZE
+
+    settings = {"combine": arguments.combine, "size": NETWORK_SIZE, "frame_scale": 1}
+    if arguments.checkpoint is not None:
+        settings |= trained_at(arguments.checkpoint)
+    return settings | ({"size": arguments.size} if arguments.size else {})
+
+
+def add_online_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--online`, `--online-rate` and `--online-batch`."""
+    parser.add_argument(
+        "--online",
+        type=_whole_number(0),
+        default=0,
+        metavar="N",
+        help="fine-tune on each video's first frame for N iterations (default: not at all)",
+    )
+    parser.add_argument(
+        "--online-rate",
+        type=_rate,
+        metavar="RATE",
+        help=f"learning rate of --online (default: {_ONLINE_RATE})",
+    )
+    parser.add_argument(
+        "--online-batch",
+        type=_whole_number(1),
+        metavar="VIEWS",
+        help="random views of the first frame in an iteration of --online (default: 1)",
+    )
+
+
+def online_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Online learning as results record it: nothing where there is none.
+
+    Raises:
+        InputError: its rate or its batch is given, and no number of iterations.
+    """
+    if arguments.online:
+        learning_rate = arguments.online_rate or _ONLINE_RATE
+        batch_size = arguments.online_batch or 1
+        settings = {"learning_rate": learning_rate, "batch_size": batch_size}
+        return {"online": {"iterations": arguments.online, **settings}}
+    if arguments.online_rate or arguments.online_batch:
+        raise InputError(
+            "--online-rate and --online-batch change nothing without --online N: say for how many "
+            "iterations to fine-tune."
+        )
+    return {}
+
+
+def make_segmenter(
+    arguments: argparse.Namespace, model: "RANet", params: "Params", **settings: Any
+) -> "Segmenter":
+    """The segmenter that the arguments ask for.
+
+    Args:
+        arguments: parsed, with those of `add_network_arguments` and `add_online_arguments`.
+        model: the network.
+        params: its parameters.
+        **settings: of `Segmenter`, beside `segmenter_settings`.
+    """
+    settings |= segmenter_settings(arguments)
+    online = online_settings(arguments)
+    if not online:
+        import ranet_jax
+
+        return ranet_jax.Segmenter(model, params, **settings)
+    from ranet_jax.inference.online_adaptation import OnlineSegmenter
+
+    return OnlineSegmenter(model, params, **online["online"], **settings)
+
+
+def _whole_number(least: int):
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+        return int(text)
+
+    return read
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 480x864")
+    return int(sides[0]), int(sides[1])
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return rate

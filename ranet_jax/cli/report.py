@@ -1,0 +1,37 @@
+"""`ranet report`: results beside the tables of the paper."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ranet_jax.evaluation.report.report import read_run, write_report
+
+EXAMPLE = "example: ranet report full/results.json no-ranking/results.json --out report"
+_ABLATION_FLAGS = ("ranking", "correlation", "previous_mask")
+_STATIC_STAGES = ("static", "static_images", "stage1", "1", 1)
+_VIDEO_STAGES = ("video", "stage2", "2", 2)
+_TABLE_4_COLUMNS = {"rank": "w/ RAM", "none": "w/o Ranking", "max": "Maximum"}
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds `report` to the subcommands of `ranet`."""
+    parser = subparsers.add_parser(
+        "report",
+        help="put results beside the tables of the paper",
+        description="Writes the paper's Tables 1 to 6 with our figures beside, as Markdown and as "
+        "plots.",
+        epilog=EXAMPLE,
+    )
+    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS.json")
+    parser.add_argument("--out", required=True, type=Path, help="folder for report.md and plots")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the report and says where.
+
+    Raises:
+        InputError: for files that are no results.
+    """
+    print(write_report([read_run(path) for path in arguments.results], arguments.out))

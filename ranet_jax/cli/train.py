@@ -1,0 +1,180 @@
+"""`ranet train`: from a config and a folder to a run."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from ranet_jax.errors import InputError
+
+_EXAMPLE = "ranet train --config configs/tiny.py --workdir runs/tiny --config.data.root=data"
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds `train` to the subcommands of `ranet`."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a network as a config says",
+        description="Trains a network as a config says, and goes on where an earlier run in the "
+        "same folder stopped. Every setting can be overridden: --config.SECTION.KEY=VALUE.",
+        epilog=f"example:\n  {_EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", required=True, metavar="PAGE.py[:VARIANT]", help="the config file, see configs/"
+    )
+    parser.add_argument("--workdir", type=Path, help="folder of the run: checkpoints, logs, plots")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything, print the settings, the parameters and the data, and stop",
+    )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="compile the step, print the largest batch for devices of 16, 40 and 80 GB, and stop",
+    )
+    _add_processes(parser)
+    parser.set_defaults(run=run, overrides=[])
+    return parser
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "several hosts", "the same command on each, with a --workdir that all of them see"
+    )
+    group.add_argument(
+        "--distributed",
+        action="store_true",
+        help="train together with the other hosts of this TPU pod or Slurm job",
+    )
+    group.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="of process 0, elsewhere; with the next two"
+    )
+    group.add_argument("--processes", type=int, metavar="N", help="how many there are")
+    group.add_argument("--process", type=int, metavar="I", help="this one's number, from 0")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains, or says what would be trained.
+
+    Raises:
+        InputError: see `config.check`.
+    """
+    if arguments.workdir is None and not (arguments.dry_run or arguments.memory):
+        raise InputError("Say where the run is to be kept: --workdir FOLDER.")
+    if arguments.workdir and arguments.workdir.exists() and not arguments.workdir.is_dir():
+        raise InputError(f"{arguments.workdir} is a file: give --workdir a folder.")
+    from ranet_jax.training import config as configs
+
+    config = configs.read(arguments.config, arguments.overrides)
+    # The rest is checked in the run: it asks for devices, which processes have to join for first.
+    configs.check_structure(config)
+    if arguments.memory:
+        for line in describe_memory(config):
+            print(line, flush=True)
+        return
+    if arguments.dry_run:
+        configs.check(config)
+        for line in describe(config):
+            print(line, flush=True)
+        return
+    from ranet_jax.training import loop
+
+    with _joined(arguments):
+        loop.run(config, arguments.workdir)
+
+
+def _joined(arguments: argparse.Namespace) -> AbstractContextManager:
+    """In step with the other processes, where there are any."""
+    others = {name: getattr(arguments, name) for name in ("coordinator", "processes", "process")}
+    if not arguments.distributed and not any(value is not None for value in others.values()):
+        return nullcontext()
+    from ranet_jax.training import distributed as pods
+
+    return pods.join(**others)
+
+
+def describe_memory(config: Any) -> Iterator[str]:
+    """Lines about the memory of a step, for the data's size and slots."""
+    import jax
+
+    from ranet_jax.training import config as configs
+    from ranet_jax.training import memory
+
+    size = config.data.height, config.data.width
+    yield (
+        f"Examples a device of {config.name}, {size[0]}x{size[1]}, {config.data.slots} slots, "
+        f"{config.precision}; by the compiler for {jax.devices()[0].device_kind}, using "
+        f"{memory.USABLE:.0%} of the memory:"
+    )
+    yield from memory.table(
+        configs.model_of(config),
+        size=size,
+        slots=config.data.slots,
+        optimiser=configs.optimiser_arguments(config),
+        step=configs.step_arguments(config),
+    )
+
+
+def describe(config: Any) -> Iterator[str]:
+    """Lines about a checked config: its settings, parameters, data, and how a batch is shared."""
+    yield from _settings(config)
+    yield ""
+    yield from _parameters(config)
+    yield ""
+    yield from _data(config)
+    yield from _batch(config)
+    yield "Nothing was trained and nothing was written."
+
+
+def _settings(config: Any, prefix: str = "") -> Iterator[str]:
+    """In the words of an override, ready to be copied."""
+    for name, value in config.items():
+        if hasattr(value, "items"):
+            yield from _settings(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name} = {value!r}"
+
+
+def _parameters(config: Any) -> Iterator[str]:
+    from clu import parameter_overview
+
+    from ranet_jax.models.initialization import abstract_params
+    from ranet_jax.training import config as configs
+
+    params = abstract_params(configs.model_of(config))
+    for module, inside in params.items():
+        yield f"{parameter_overview.count_parameters(inside):>12,}  {module}"
+    yield f"{parameter_overview.count_parameters(params):>12,}  parameters"
+
+
+def _data(config: Any) -> Iterator[str]:
+    from data_pipelines import pipeline
+    from ranet_jax.training import config as configs
+
+    arguments = configs.loader_arguments(config)
+    total = sum(weight for _, weight in arguments["sets"])
+    for name, weight in arguments["sets"]:
+        source = pipeline.open_source(name, arguments["data_dir"], arguments["exclude"])
+        frames = sum(source.lengths)
+        passes = config.steps * config.data.batch_size * weight / total / frames
+        videos = f" in {len(source.videos)} videos" if source.videos else ""
+        yield (
+            f"{frames:>12,}  images{videos} of {name}, {weight / total:.0%} of all examples, "
+            f"{passes:.3g} times through"
+        )
+
+
+def _batch(config: Any) -> Iterator[str]:
+    import jax
+
+    devices, parts = jax.device_count(), config.optimiser.accumulate
+    size = config.data.batch_size
+    kind = jax.devices()[0].device_kind
+    yield (
+        f"{size:>12,}  examples a step: {size // (devices * parts)} at a time on each of {devices} "
+        f"device{'s' * (devices > 1)} ({kind})"
+    )
+    yield f"{config.steps:>12,}  steps"

@@ -1,0 +1,206 @@
+"""What an evaluation leaves on disk: a record a sequence, the official tables, `results.json`."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import metrics
+from ranet_jax.evaluation.davis import Video
+from ranet_jax.evaluation.scoring import Scores
+
+GLOBAL_COLUMNS = (
+    "J&F-Mean",
+    "J-Mean",
+    "J-Recall",
+    "J-Decay",
+    "F-Mean",
+    "F-Recall",
+    "F-Decay",
+)
+SEQUENCE_COLUMNS = ("Sequence", "J-Mean", "F-Mean")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Time spent on the frames of a video after the first ones, which pay for compilation.
+
+    Attributes:
+        seconds: of wall time; a step on several videos at once counts for each in equal parts.
+        frames: how many frames were timed.
+        online_seconds: what adapting the network to the video took, compilation left out.
+        segmented: frames of the video, without the given first one.
+    """
+
+    seconds: float
+    frames: int
+    online_seconds: float = 0.0
+    segmented: int = 0
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file so that it is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON; NaN becomes null."""
+    write_text(path, json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON keeps it: lists for arrays and tuples, None for NaN."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def read_json(path: Path) -> Any | None:
+    """The contents of a JSON file, or None if there is none that can be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return None
+
+
+def fingerprint(paths: Sequence[Path]) -> str:
+    """Changes when one of the files is written anew, without reading them."""
+    digest = hashlib.sha256()
+    for path in paths:
+        stat = path.stat()
+        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def hash_checkpoint(path: Path) -> str:
+    """SHA-256 over the names and contents of a checkpoint's files; of its name if it has none."""
+    digest = hashlib.sha256()
+    if not path.exists():
+        digest.update(str(path).encode())
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        digest.update(f"{file.relative_to(path.parent if path.is_file() else path)}\0".encode())
+        with file.open("rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what has a part in the numbers."""
+    found = {"python": platform.python_version()}
+    for package in ("ranet-jax", "jax", "jaxlib", "flax", "numpy", "pillow"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """The machine: processor, cores, memory in GiB."""
+    found: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count()}
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line for line in info.read_text().split("\n") if line.startswith("model name")]
+        if (info.is_file())
+        else []
+    )
+    found["processor"] = names[0].partition(":")[2].strip() if names else platform.processor()
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found["memory_gib"] = round(
+            os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1
+        )
+    return found
+
+
+def scores_to_json(video: Video, scores: Scores, inputs: str) -> dict[str, Any]:
+    """The record of a scored sequence."""
+    return {
+        "sequence": video.name,
+        "objects": list(scores.objects),
+        "frames": list(video.scored_stems),
+        "J": scores.j,
+        "F": scores.f,
+        "inputs": inputs,
+    }
+
+
+def scores_from_json(record: Mapping[str, Any]) -> Scores:
+    """The scores in a record, exactly as they were."""
+    shape = (len(record["objects"]), len(record["frames"]))
+    j, f = (np.asarray(record[key], np.float64).reshape(shape) for key in ("J", "F"))
+    return Scores(tuple(record["objects"]), j, f)
+
+
+def sequence_rows(scores: Mapping[str, Scores]) -> list[tuple[str, float, float]]:
+    """(name_id, J mean, F mean) of every object, sequences in the order given."""
+    return [
+        (f"{name}_{label}", metrics.statistics(j).mean, metrics.statistics(f).mean)
+        for name, s in scores.items()
+        for label, j, f in zip(s.objects, s.j, s.f, strict=True)
+    ]
+
+
+def global_row(scores: Mapping[str, Scores]) -> dict[str, float]:
+    """The official summary: statistics of every object, averaged over all objects of all sequences.
+
+    Objects without a scored frame (sequences shorter than three) take no part.
+    """
+    per_object = np.array(
+        [
+            [*metrics.statistics(j), *metrics.statistics(f)]
+            for s in scores.values()
+            for j, f in zip(s.j, s.f, strict=True)
+            if s.j.shape[1]
+        ]
+    ).reshape(-1, 6)
+    if not len(per_object):
+        raise InputError("No sequence has a frame that counts: videos need three frames or more.")
+    j_mean, *j_rest, f_mean, f_recall, f_decay = per_object.mean(axis=0).tolist()
+    row = ((j_mean + f_mean) / 2, j_mean, *j_rest, f_mean, f_recall, f_decay)
+    return dict(zip(GLOBAL_COLUMNS, row, strict=True))
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Writes a table, numbers with six decimals."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows(
+        [[f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows]
+    )
+    write_text(path, text.getvalue())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table for the terminal, numbers with three decimals."""
+    cells = [[f"{c:.3f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        first, *rest = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "  ".join([first, *rest]).rstrip()
+
+    return "\n".join([line(columns), "  ".join("-" * width for width in widths), *map(line, cells)])

@@ -1,0 +1,229 @@
+"""Runs a segmenter over a split, scores predictions, and goes on where it stopped."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import inference, scoring
+from ranet_jax.evaluation import results as records
+from ranet_jax.evaluation.davis import Dataset, Video
+from ranet_jax.evaluation.scoring import Scores
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the videos this process takes: every `count`-th, from `index` on."""
+
+    index: int = 0
+    count: int = 1
+    wait: Callable[[], None] = lambda: None
+
+
+class _Folder:
+    """Where an evaluation keeps what it has finished, so that another run can go on from there."""
+
+    def __init__(self, out: Path, predictions: Path | None = None) -> None:
+        self.out = out
+        self.predictions = predictions or out / "predictions"
+
+    def timing(self, video: Video) -> Path:
+        return self.out / "sequences" / f"{video.name}.timing.json"
+
+    def scores(self, video: Video) -> Path:
+        return self.out / "sequences" / f"{video.name}.scores.json"
+
+    def inputs(self, video: Video) -> str | None:
+        """Fingerprint of the files that the scores of a video come from."""
+        files = [self.predictions / video.name / f"{stem}.png" for stem in video.scored_stems]
+        try:
+            return records.fingerprint([*video.annotations, *files])
+        except OSError:
+            return None
+
+    def finished_scores(self, video: Video) -> Scores | None:
+        record = records.read_json(self.scores(video))
+        inputs = self.inputs(video)
+        if record is None or inputs is None or record.get("inputs") != inputs:
+            return None
+        return records.scores_from_json(record)
+
+    def segmented(self, video: Video) -> bool:
+        return self.timing(video).is_file() and (self.predictions / video.name).is_dir()
+
+
+def claim(out: Path, run: Mapping[str, Any]) -> None:
+    """Reserves a folder for one run, or goes on with it if it holds the same one.
+
+    Args:
+        out: folder of results.
+        run: what the predictions depend on, as plain JSON values.
+    Raises:
+        InputError: if the folder holds another run.
+    """
+    path, run = out / "run.json", records.plain(run)
+    before = records.read_json(path)
+    if before is None:
+        records.write_json(path, run)
+        return
+    changed = [key for key in {**before, **run} if before.get(key) != run.get(key)]
+    if changed:
+        raise InputError(
+            f"{out} holds an evaluation with another {', '.join(sorted(changed))}: give another "
+            "folder to --out, or remove this one to start again."
+        )
+
+
+def segment_split(
+    segmenter: inference.VideoSegmenter,
+    videos: Sequence[Video],
+    dataset: Dataset,
+    out: Path,
+    *,
+    batch: int = 1,
+    processes: int = 1,
+    share: Share = Share(),  # noqa: B008
+    progress: bool | None = None,
+) -> None:
+    """Segments the videos that are not finished yet, and scores each while the next ones run.
+
+    Groups of videos run side by side; a group that was interrupted starts again, those before it
+    do not.
+
+    Args:
+        segmenter: see `ranet_jax.Segmenter`.
+        videos: the whole split, the same in every process.
+        dataset: whose protocol to follow.
+        out: folder of results; predictions go to its subfolder `predictions`.
+        batch: videos in flight.
+        processes: for scoring.
+        share: which of the videos are this process's.
+        progress: whether to draw a progress bar; None for terminals only.
+    Raises:
+        InputError: for frames and first masks that cannot be used.
+    """
+    folder = _Folder(out)
+    mine = list(videos)[share.index :: share.count]
+    groups = inference.group_videos(mine, batch, dataset)
+    # A group runs as a whole or not at all: alone or in other company, rounding could differ.
+    done = [group for group in groups if all(map(folder.segmented, group))]
+    todo = [group for group in groups if group not in done]
+    bar = tqdm(
+        total=sum(len(video.frames) for video in mine),
+        initial=sum(len(video.frames) for group in done for video in group),
+        unit="frame",
+        disable=None if progress is None else not progress,
+    )
+    with bar, _pool(processes) as pool:
+        waiting = [_submit(pool, folder, video, dataset) for group in done for video in group]
+        for group in todo:
+            bar.set_postfix_str(", ".join(video.name for video in group))
+            for video, timing in inference.segment_group(
+                segmenter, group, dataset, folder.predictions, on_frame=bar.update
+            ):
+                records.write_json(folder.timing(video), asdict(timing))
+                if timing.online_seconds:
+                    bar.write(f"{video.name}: {timing.online_seconds:.1f} s of online learning")
+                waiting.append(_submit(pool, folder, video, dataset))
+        for future in waiting:
+            if future:
+                future.result()
+    share.wait()
+
+
+def score_split(
+    videos: Sequence[Video],
+    dataset: Dataset,
+    out: Path,
+    *,
+    predictions: Path | None = None,
+    processes: int = 1,
+    progress: bool | None = None,
+) -> dict[str, Scores]:
+    """Scores predictions, taking from `out` what was scored before and has not changed since.
+
+    Args:
+        videos: of a split, annotated in full.
+        dataset: whose protocol to follow.
+        out: folder of results.
+        predictions: folder with one folder of PNGs a video; by default `out / "predictions"`.
+        processes: how many videos to score at once.
+        progress: whether to draw a progress bar; None for terminals only.
+    Returns:
+        Scores by name, in the order of `videos`.
+    Raises:
+        InputError: listing every file that is missing or does not fit; what could be scored stays
+            recorded.
+    """
+    folder = _Folder(out, predictions)
+    found = {video.name: folder.finished_scores(video) for video in videos}
+    problems = []
+    with _pool(processes) as pool:
+        jobs = {v.name: _submit(pool, folder, v, dataset) for v in videos if not found[v.name]}
+        bar = tqdm(jobs.items(), unit="video", disable=None if progress is None else not progress)
+        for name, job in bar:
+            found[name], wrong = job.result() if job else (None, [])
+            problems += wrong
+    if problems:
+        raise InputError(scoring.describe_problems(folder.predictions, problems))
+    return found
+
+
+def _pool(processes: int) -> AbstractContextManager[Executor | None]:
+    if processes <= 1:
+        return nullcontext()
+    # A forked copy of a process that runs JAX's threads may hang. Ctrl-C reaches every process of a
+    # terminal; the main one ends the others, which may finish the record they are at.
+    return ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+
+
+def _submit(
+    pool: Executor | None, folder: _Folder, video: Video, dataset: Dataset
+) -> Future | None:
+    """Starts the scoring of a video; None if there is nothing to score it against."""
+    if not video.annotated:
+        return None
+    if pool:
+        return pool.submit(_score_and_record, folder, video, dataset)
+    done: Future = Future()
+    done.set_result(_score_and_record(folder, video, dataset))
+    return done
+
+
+def _score_and_record(
+    folder: _Folder, video: Video, dataset: Dataset
+) -> tuple[Scores | None, list[str]]:
+    before = folder.finished_scores(video)
+    if before:
+        return before, []
+    inputs = folder.inputs(video)
+    scores, problems = scoring.score(video, folder.predictions, dataset)
+    if scores:
+        records.write_json(folder.scores(video), records.scores_to_json(video, scores, inputs))
+    return scores, problems
+
+
+def read_timing(videos: Sequence[Video], out: Path) -> records.Timing:
+    """Time and frames of all videos together."""
+    found = [records.read_json(_Folder(out).timing(video)) or {} for video in videos]
+    return records.Timing(
+        **{field.name: sum(t.get(field.name, 0) for t in found) for field in fields(records.Timing)}
+    )
+
+
+def default_processes() -> int:
+    """As many processes as this one may use cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,266 @@
+"""Segment videos: `init` with the first frame and its mask, then `step` with every other frame.
+
+Frames and masks come and go at their own size, on the host; what happens in between is `tracks.py`.
+"""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Float
+
+from ranet_jax.array_typing import HostFrame, HostMask, Params
+from ranet_jax.errors import InputError
+from ranet_jax.inference import state as tracks
+from ranet_jax.inference.letterbox import (
+    Fit,
+    fit,
+    fit_frame,
+    fit_labels,
+    unfit_labels,
+    unfit_largest_label,
+    unfit_map,
+)
+from ranet_jax.inference.object_ids import (
+    bucket,
+    check_count,
+    check_frame,
+    check_mask,
+    describe_size,
+    object_ids,
+    slot_labels,
+)
+from ranet_jax.models.aggregation import Combine
+from ranet_jax.models.ranet import RANet
+
+NETWORK_SIZE = (480, 864)
+
+
+class Segmenter:
+    """Follows the objects of videos.
+
+    One video: `init(frame, mask)`, then `step(frame)` gives its labels. Several videos in one
+    batch: lists in, lists out; a video that has ended is `None` from then on. The videos may differ
+    in size and in their number of objects.
+
+    Memory does not grow with the number of frames. A step is compiled once for each bucket of 1, 2,
+    4, 8 or 16 objects (and each number of videos), whatever the sizes of the frames.
+    """
+
+    def __init__(
+        self,
+        model: RANet,
+        params: Params,
+        *,
+        combine: Combine | None = None,
+        size: tuple[int, int] = NETWORK_SIZE,
+        frame_scale: int = 1,
+        devices: Sequence[jax.Device] | None = None,
+    ):
+        """Prepares to segment; nothing is computed yet.
+
+        Args:
+            model: the network; one for a single object follows several by running once for each.
+            params: its parameters.
+            combine: how objects share out a frame, `softmax` (paper) or `argmax` (published code);
+                the model's own setting if None.
+            size: height and width of the network's input, multiples of 32.
+            frame_scale: frames are kept at so many times this size, and what the network sees is
+                cut out of them: with 2, small objects stay sharp for a network of a small input.
+            devices: that share the videos of a batch, as many of them as divide it evenly; the
+                first local device if None.
+
+        Raises:
+            InputError: for an unknown `combine` or an impossible size.
+        """
+        if combine not in (None, "softmax", "argmax"):
+            raise InputError(f"combine is {combine!r}; it can be softmax or argmax.")
+        if min(size) < 32 or any(side % 32 for side in size):
+            raise InputError(
+                f"The network's size is {size[0]}x{size[1]}; both must be multiples of 32."
+            )
+        if frame_scale < 1 or int(frame_scale) != frame_scale:
+            raise InputError(f"frame_scale is {frame_scale}; give a whole number from 1.")
+        self._model = model if combine is None else model.clone(combine=combine)
+        self._params = params
+        self._size, self._frame_scale = tuple(size), frame_scale
+        self._frame_size = size[0] * frame_scale, size[1] * frame_scale
+        self._devices = list(devices or jax.local_devices()[:1])
+        self._state: tracks.VideoState | None = None
+        self._values, self._given = None, []
+
+    def init(
+        self, frame: HostFrame | Sequence[HostFrame], mask: HostMask | Sequence[HostMask]
+    ) -> None:
+        """Starts a video, or a batch of videos, from the first frame and its mask.
+
+        Args:
+            frame: RGB, uint8, [height, width, 3]; or one for each video.
+            mask: integer ids, [height, width], 0 for background, of at most 16 objects; or one for
+                each video.
+
+        Raises:
+            InputError: if a frame or mask has another type or size, or a mask is empty or has too
+                many objects.
+        """
+        self._batched = not isinstance(frame, np.ndarray)
+        frames, masks = (list(frame), list(mask)) if self._batched else ([frame], [mask])
+        if len(frames) != len(masks) or not frames:
+            raise InputError(
+                f"There are {len(frames)} first frames for {len(masks)} masks; give as many of "
+                "both."
+            )
+        for one_frame, one_mask in zip(frames, masks, strict=True):
+            check_frame(one_frame)
+            check_mask(one_mask, one_frame)
+        ids = [object_ids(m) for m in masks]
+        most = bucket(max(map(len, ids)))
+        count, self._slots = (most, 1) if self._model.objects == "single" else (1, most)
+        self._fits = [fit(f.shape[:2], self._frame_size) for f in frames]
+        self._share_devices(len(frames))
+        # Which user's id each slot label stands for; label 0 is the background.
+        self._ids = [dict(enumerate(found, 1)) for found in ids]
+        self._state = self._start(frames, masks, ids, self._fits, count)
+        self._values, self._given = None, masks
+
+    def step(
+        self, frame: HostFrame | Sequence[HostFrame | None]
+    ) -> HostMask | list[HostMask | None]:
+        """Segments the next frame of the video, or of every video.
+
+        Args:
+            frame: RGB, uint8, of the first frame's size; in a batch one for each video, None for
+                one that has ended.
+
+        Returns:
+            Integer ids at the frame's size, with the ids of the masks; in a batch a list.
+
+        Raises:
+            InputError: if there was no `init`, or a frame has another type or size.
+        """
+        self._require_init()
+        frames = list(frame) if self._batched else [frame]
+        self._check_frames(frames)
+        fitted = np.stack(
+            [
+                np.zeros((*self._frame_size, 3), np.uint8) if f is None else fit_frame(f, geometry)
+                for f, geometry in zip(frames, self._fits, strict=True)
+            ]
+        )
+        fitted = jax.device_put(fitted, self._by_video)
+        self._state, labels, self._values = tracks.advance(
+            self._model, self._params, self._state, fitted, self._size
+        )
+        labels = np.asarray(labels)
+        results = [
+            None if f is None else self._result(video, labels[video])
+            for video, f in enumerate(frames)
+        ]
+        return results if self._batched else results[0]
+
+    def add_object(self, frame: HostFrame, mask: HostMask, video: int = 0) -> None:
+        """Starts following further objects from the frame that was segmented last.
+
+        They get a template of their own, from this frame, and take their pixels from the objects
+        already there.
+
+        Args:
+            frame: the frame given to the last `step` (or `init`), RGB, uint8.
+            mask: integer ids of the new objects alone, 0 elsewhere.
+            video: its place in the batch.
+
+        Raises:
+            InputError: if there was no `init`, an id is in use, the objects are more than 16 in
+                all, or the frame or mask has another type or size.
+        """
+        self._require_init()
+        self._check_frames([frame if v == video else None for v in range(len(self._fits))])
+        check_mask(mask, frame)
+        added, present = object_ids(mask), self._ids[video]
+        if taken := sorted(set(added) & set(present.values())):
+            raise InputError(
+                f"Object id {taken[0]} is followed already; give the new object another id."
+            )
+        check_count(len(added) + len(present))
+        valid = np.asarray(self._state.valid[video])
+        first = int(np.flatnonzero(valid.any(axis=1))[-1]) + 1
+        needed = -(-len(added) // self._slots)
+        if first + needed > valid.shape[0]:
+            self._state = tracks.with_tracks(self._state, bucket(first + needed))
+        new = self._start([frame], [mask], [added], [self._fits[video]], needed)
+        self._state = tracks.join(self._state, new, video, first)
+        self._ids[video] = present | dict(enumerate(added, first * self._slots + 1))
+
+    def probability_maps(self, video: int = 0) -> dict[int, Float[np.ndarray, "height width"]]:
+        """For each id the value in [0, 1] that it has at every pixel of the latest frame.
+
+        With `softmax` these are probabilities that add up to 1 with the background's; with
+        `argmax` each object's own. Of the first frame they are the given mask: 0 or 1.
+
+        Raises:
+            InputError: if there was no `init`.
+        """
+        self._require_init()
+        if self._values is None:
+            mask = self._given[video]
+            return {id_: np.float32(mask == id_) for id_ in self._ids[video].values()}
+        values, geometry = np.asarray(self._values[video]), self._fits[video]
+        # An object added since then has no slot in these values yet.
+        followed = {slot: id_ for slot, id_ in self._ids[video].items() if slot < len(values)}
+        return {id_: unfit_map(values[slot], geometry) for slot, id_ in followed.items()}
+
+    def _share_devices(self, videos: int) -> None:
+        """Splits the batch axis of frames and state over the devices; all have all parameters."""
+        count = math.gcd(videos, len(self._devices))
+        mesh = jax.sharding.Mesh(np.array(self._devices[:count]), ("video",))
+        self._by_video = NamedSharding(mesh, PartitionSpec("video"))
+        self._everywhere = NamedSharding(mesh, PartitionSpec())
+        self._params = jax.device_put(self._params, self._everywhere)
+
+    def _start(self, frames, masks, ids, fits: list[Fit], count: int) -> tracks.VideoState:
+        """Encodes first frames: `count` tracks in each video, slots filled with `ids` in order."""
+        labels = [
+            fit_labels(slot_labels(m, i), f) for m, i, f in zip(masks, ids, fits, strict=True)
+        ]
+        fitted = [fit_frame(image, f) for image, f in zip(frames, fits, strict=True)]
+        used = np.array([[slot < len(i) for slot in range(count * self._slots)] for i in ids])
+        valid = used.reshape(len(frames), count, self._slots)
+        # One video added to a batch cannot be split; every device starts it.
+        placement = self._by_video if len(frames) == len(self._fits) else self._everywhere
+        inputs = jax.device_put((np.stack(fitted), np.stack(labels), valid), placement)
+        return tracks.start(self._model, self._params, *inputs, self._size)
+
+    def _require_init(self) -> None:
+        if self._state is None:
+            raise InputError("There is no video yet; call init with its first frame and mask.")
+
+    def _check_frames(self, frames: list[HostFrame | None]) -> None:
+        """A frame, or None, for every video, of the size of its first frame."""
+        if len(frames) != len(self._fits):
+            raise InputError(
+                f"There are {len(frames)} frames for {len(self._fits)} videos; give one for each."
+            )
+        for one, geometry in zip(frames, self._fits, strict=True):
+            if one is None:
+                continue
+            check_frame(one)
+            if one.shape[:2] != geometry.original:
+                raise InputError(
+                    f"The frame is {describe_size(one.shape)} and the first one was "
+                    f"{describe_size(geometry.original)}; all frames of a video need the same size."
+                )
+
+    def _result(self, video: int, labels: np.ndarray) -> HostMask:
+        geometry, ids = self._fits[video], self._ids[video]
+        if geometry.resized == geometry.original:
+            labels = unfit_labels(labels, geometry)
+        else:
+            # Only the slots in use are worth the transfer and the resizing.
+            values = np.asarray(self._values[video, jnp.asarray([0, *ids])])
+            labels = np.array([0, *ids], np.uint8)[unfit_largest_label(values, geometry)]
+        table = np.zeros(256, np.int32)
+        table[list(ids)] = list(ids.values())
+        return table[labels]

@@ -1,0 +1,272 @@
+"""A video in, its segmentation out: frames are decoded and results written beside the network."""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from ranet_jax.array_typing import HostFrame, HostMask
+from ranet_jax.errors import InputError
+from ranet_jax.io.atomic import make_output_folder
+from ranet_jax.io.masks import read_mask
+from ranet_jax.io.result_writer import result_writer
+
+_IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_DECODED_AHEAD = 4
+_DEFAULT_FPS = 24.0
+_END = object()
+
+NamedFrames = Iterator[tuple[str, HostFrame]]
+
+
+class VideoSegmenter(Protocol):
+    """What `segment_video` asks of a segmenter; see `ranet_jax.inference.segmenter.Segmenter`."""
+
+    def init(self, frame: HostFrame, mask: HostMask) -> object: ...  # noqa: D102
+
+    def step(self, frame: HostFrame) -> HostMask: ...  # noqa: D102
+
+    def probability_maps(self) -> dict[int, np.ndarray]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Video:
+    """Frames of one size that can be gone through again and again; made by `open_video`.
+
+    Iterating yields (name, frame): the file's name without its suffix, or a five-digit number for
+    frames of a video file, and uint8 [height, width, 3] RGB, upright. A thread decodes a few frames
+    ahead. Frames that cannot be read, or that differ in size, raise an `InputError`.
+
+    Attributes:
+        path: The folder or the video file.
+        height: Of every frame, in pixels.
+        width: Of every frame, in pixels.
+        length: Number of frames; None where a video file does not tell.
+        fps: Frames per second; None for a folder, or where a video file does not tell.
+    """
+
+    path: Path
+    height: int
+    width: int
+    length: int | None
+    fps: float | None
+    _decode: Callable[[], NamedFrames]
+
+    def __iter__(self) -> NamedFrames:
+        with closing(_ahead(self._decode())) as frames:
+            for name, frame in frames:
+                if frame.shape[:2] != (self.height, self.width):
+                    raise InputError(
+                        f"Frame {name} of {self.path} is {frame.shape[1]}x{frame.shape[0]} pixels "
+                        f"and the first is {self.width}x{self.height}; a video has frames of one "
+                        "size."
+                    )
+                yield name, frame
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run of `segment_video` went.
+
+    Attributes:
+        frames: How many frames were written, the first included.
+        seconds: From the first frame to the last file written, compilation included.
+        frames_per_second: Of the frames after the second one, so that the compilation in the first
+            step is left out; None where there are none.
+    """
+
+    frames: int
+    seconds: float
+    frames_per_second: float | None
+
+
+def open_video(path: Path | str) -> Video:
+    """Opens a folder of images, in the natural order of their names, or a video file.
+
+    The orientation that a camera noted (EXIF in images, the display matrix in videos) is applied.
+
+    Raises:
+        InputError: There is nothing at the path, or nothing in it that is a frame.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.exists():
+        raise InputError(f"There is no video {path}; give a folder of frames or a video file.")
+    return _open_file(path)
+
+
+def segment_video(
+    segmenter: VideoSegmenter,
+    source: Video | Path | str,
+    mask: HostMask | Path | str,
+    out: Path | str,
+    *,
+    overlay: bool = False,
+    probabilities: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Segments a video from its first frame's mask and writes a palette PNG for every frame.
+
+    Written to `out`: `<frame>.png`, the first being the given mask; with `overlay`, `overlay.mp4`;
+    with `probabilities`, `probabilities/<id>/<frame>.png` in 8-bit grey, 255 being certain. Every
+    file appears whole or not at all, and the overlay only when the run ends well.
+
+    Args:
+        segmenter: Follows the objects; see `ranet_jax.inference.segmenter.Segmenter`.
+        source: An open video, a folder of frames or a video file.
+        mask: Ids [H, W] of the first frame, or a mask file.
+        out: Folder for the results; it is made where missing.
+        overlay: Whether to write the frames with the objects tinted, as a video.
+        probabilities: Whether to write each object's probability maps.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        InputError: The video, the mask or the output folder cannot be used.
+    """
+    video = source if isinstance(source, Video) else open_video(source)
+    labels = read_mask(mask, first=True) if isinstance(mask, Path | str) else np.asarray(mask)
+    if labels.shape != (video.height, video.width):
+        given = f"mask {mask}" if isinstance(mask, Path | str) else "mask"
+        raise InputError(
+            f"The {given} is {labels.shape[1]}x{labels.shape[0]} pixels and the frames of "
+            f"{video.path} are {video.width}x{video.height}; draw it on the first frame."
+        )
+    out = make_output_folder(out)
+    if video.path.is_dir() and out.samefile(video.path):
+        raise InputError(f"The output folder {out} holds the frames; choose another folder.")
+    fps = (video.fps or _DEFAULT_FPS) if overlay else None
+    start, ends = time.perf_counter(), []
+    with (
+        closing(iter(video)) as frames,
+        tqdm(total=video.length, unit="frame", disable=not progress) as bar,
+        result_writer(out, overlay_fps=fps) as writer,
+    ):
+        for index, (name, frame) in enumerate(frames):
+            if index == 0:
+                segmenter.init(frame, labels)
+            else:
+                labels = segmenter.step(frame)
+            maps = segmenter.probability_maps() if probabilities else {}
+            writer.write(name, frame, labels, maps)
+            ends.append(time.perf_counter())
+            bar.update()
+    later = len(ends) - 2
+    rate = later / (ends[-1] - ends[1]) if later > 0 else None
+    return Summary(len(ends), time.perf_counter() - start, rate)
+
+
+def _ahead(items: NamedFrames) -> NamedFrames:
+    """The same items, with a thread working on the next few while one is used."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
+    try:
+        waiting = deque(pool.submit(next, items, _END) for _ in range(_DECODED_AHEAD))
+        while (item := waiting.popleft().result()) is not _END:
+            waiting.append(pool.submit(next, items, _END))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
+        items.close()
+
+
+def _open_folder(path: Path) -> Video:
+    try:
+        entries = list(path.iterdir())
+    except OSError as error:
+        raise InputError(
+            f"The folder {path} cannot be read ({_reason(error)}); allow it."
+        ) from error
+    files = [
+        file
+        for file in entries
+        if file.suffix.lower() in _IMAGE_SUFFIXES and not file.name.startswith(".")
+    ]
+    if not files:
+        raise InputError(f"The folder {path} holds no frames; give one with JPEG or PNG files.")
+    files.sort(key=_natural)
+    stems = [file.stem for file in files]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise InputError(
+            f"The folder {path} holds frame {twice} in more than one format; keep one of them."
+        )
+    height, width = _read_image(files[0]).shape[:2]
+
+    def decode() -> NamedFrames:
+        return ((file.stem, _read_image(file)) for file in files)
+
+    return Video(path, height, width, len(files), None, decode)
+
+
+def _natural(file: Path) -> tuple[list[str | int], str]:
+    """Sorts frame2 before frame10."""
+    parts = re.split(r"([0-9]+)", file.stem.lower())
+    return [int(part) if part.isdecimal() else part for part in parts], file.name
+
+
+def _read_image(file: Path) -> HostFrame:
+    try:
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16"):
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            return np.asarray(upright.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(
+            f"The frame {file} cannot be read ({error}); it may be cut off, so copy or extract it "
+            "again."
+        ) from error
+
+
+def _open_file(path: Path) -> Video:
+    try:
+        with av.open(str(path)) as container:
+            # FFmpeg plays any .txt file as a terminal would show it.
+            if not container.streams.video or container.format.name == "tty":
+                raise InputError(f"{path} has no video stream; give a video or a folder of frames.")
+            stream = container.streams.video[0]
+            length = stream.frames or None
+            fps = float(stream.average_rate) if stream.average_rate else None
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(
+            f"{path} cannot be opened as a video ({_reason(error)}); give a video file or a folder "
+            "of frames."
+        ) from error
+    with closing(_decode_file(path)) as frames:
+        first = next(frames, None)
+    if first is None:
+        raise InputError(f"The video {path} has no frames; record or copy it again.")
+    height, width = first[1].shape[:2]
+    return Video(path, height, width, length, fps, lambda: _decode_file(path))
+
+
+def _decode_file(path: Path) -> NamedFrames:
+    index = 0
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for frame in container.decode(stream):
+                turns = round(frame.rotation / 90) % 4
+                upright = np.rot90(frame.to_ndarray(format="rgb24"), turns)
+                yield f"{index:05d}", np.ascontiguousarray(upright)
+                index += 1
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(
+            f"The video {path} cannot be decoded after {index} frames ({_reason(error)}); it may "
+            "be cut off, so copy it again."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,204 @@
+"""What happens between the steps of a run: lines of the log, pictures, evaluations, checkpoints."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import multihost_utils
+
+from data_pipelines import preview
+from ranet_jax.array_typing import Params
+from ranet_jax.checkpoints import state_io
+from ranet_jax.checkpoints.manager import RunCheckpoints
+from ranet_jax.io.atomic import make_output_folder, replacing
+from ranet_jax.training.augment import HostBatch
+from ranet_jax.training.evaluator import HeldOut
+from ranet_jax.training.metric_buffer import Window
+from ranet_jax.training.metric_writer import Clock, Log, device_memory
+from ranet_jax.training.preemption import StopRequest
+from ranet_jax.training.train_step import TrainMetrics, TrainState, averaged_params
+
+PICTURES = "pictures"
+_ROWS, _TILE_WIDTH = 4, 240
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervals:
+    """In steps; 0 is never.
+
+    Attributes:
+        every: lines of the log.
+        pictures: pictures of predictions.
+        checkpoint: checkpoints, beside those of every evaluation.
+        held_out: evaluations.
+    """
+
+    every: int
+    pictures: int
+    checkpoint: int
+    held_out: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Between:
+    """Does what is due after a step. Every process of a run has one and asks the same of it.
+
+    Attributes:
+        workdir: of the run.
+        steps: of the whole run.
+        intervals: when what is due; evaluation and checkpoint also at the end.
+        examples: in a batch of all processes together.
+        rate: learning rate of a step, counted from 0.
+        settings: of the run's checkpoints.
+        predict: what the network sees of a batch on one device and what it makes of it, from the
+            state and that batch.
+        held_out: evaluates, or None.
+        checkpoints: of the run.
+        log: of the run.
+        window: metrics since the last line.
+        stop: ends an evaluation early.
+        clock: of the steps.
+    """
+
+    workdir: Path
+    steps: int
+    intervals: Intervals
+    examples: int
+    rate: Callable[[int], jax.Array]
+    settings: Mapping[str, Any]
+    predict: Callable[[Params, HostBatch, jax.Array], tuple[Mapping, jax.Array]]
+    held_out: HeldOut | None
+    checkpoints: RunCheckpoints
+    log: Log
+    window: Window
+    stop: StopRequest
+    clock: Clock = dataclasses.field(default_factory=Clock)
+
+    def before(self, done: int, state: TrainState) -> None:
+        """Evaluates what the run starts from, where that was not done yet."""
+        if not _due(self.intervals.held_out, done):
+            return
+        evaluated = self.log.evaluated(done)
+        if jax.process_count() > 1:
+            evaluated = bool(multihost_utils.broadcast_one_to_all(jnp.asarray(evaluated)))
+        if not evaluated:
+            self._evaluate(done, state)
+
+    def after(
+        self,
+        done: int,
+        state: TrainState,
+        measured: TrainMetrics,
+        batch: HostBatch,
+        position: Mapping[str, Any],
+    ) -> bool:
+        """Does what is due after a step.
+
+        Args:
+            done: steps so far.
+            state: after it.
+            measured: in it.
+            batch: that it trained on, [local devices, examples a device, ...].
+            position: of the data after it.
+
+        Returns:
+            Whether to stop: everything is saved.
+
+        Raises:
+            InputError: a loss is not finite, or something cannot be written.
+        """
+        last, stopping = done == self.steps, self.stop.reached(done)
+        self.window.add(done, measured)
+        self.log.advance()
+        self._count(measured)
+        if last or _due(self.intervals.every, done):
+            self._write_line(done)
+        score = None
+        with self.clock.paused():
+            if _due(self.intervals.pictures, done):
+                self._draw(done, state, batch)
+            if _due(self.intervals.held_out, done) or (last and self.intervals.held_out):
+                score = self._evaluate(done, state)
+            stopping = stopping or self.stop.come
+            if score is not None or last or stopping or _due(self.intervals.checkpoint, done):
+                self._save(done, state, position, score)
+        return last or stopping
+
+    def _count(self, measured: TrainMetrics) -> None:
+        if self.clock.started:
+            self.clock.step()
+        else:  # The first step was compiled; what comes next is worth timing.
+            jax.block_until_ready(measured)
+            self.clock.start()
+
+    def _write_line(self, done: int) -> None:
+        values = self.window.mean()
+        values["learning_rate"] = float(self.rate(done - 1))
+        seconds = self.clock.seconds_a_step()
+        if seconds is not None:
+            values["examples_per_second"] = self.examples / seconds
+        memory = device_memory()
+        if memory is not None:
+            values["memory_gib"] = memory
+        self.log.write(done, values)
+        self.log.show(done, values, seconds)
+
+    def _draw(self, done: int, state: TrainState, batch: HostBatch) -> None:
+        """A sheet of the first examples of this process."""
+        self.window.check()
+        if jax.process_index() != 0:
+            return
+        row = {name: local(array)[0] for name, array in batch.items()}
+        key = jax.random.fold_in(jax.random.wrap_key_data(local(state.key)), done)
+        seen, predictions = jax.device_get(self.predict(_weights(state), row, key))
+        sheet = preview.prediction_sheet(seen, predictions, rows=_ROWS, tile_width=_TILE_WIDTH)
+        path = make_output_folder(self.workdir / PICTURES) / f"{done:07d}.png"
+        with replacing(path) as part:
+            sheet.save(part, format="PNG")
+
+    def _evaluate(self, done: int, state: TrainState) -> float | None:
+        """Held-out J; None where the run is to stop before it is known."""
+        self.window.check()
+        try:
+            scores = dict(self.held_out(_weights(state), on_frame=self._give_way))
+        except _GivenWay:
+            return None
+        self.log.write(done, scores)
+        self.log.show(done, scores, None)
+        self.log.draw_curve()
+        return scores["held_out/J"]
+
+    def _give_way(self, frames: int) -> None:
+        # A process that stopped evaluating alone would leave the others waiting for its scores.
+        if self.stop.come and jax.process_count() == 1:
+            raise _GivenWay
+
+    def _save(
+        self, done: int, state: TrainState, position: Mapping[str, Any], score: float | None
+    ) -> None:
+        window = self.window.to_json()  # Raises before anything poisoned is saved.
+        saved = state_io.to_saved(
+            state, iterator=position, log=window, settings={**self.settings, "step": done}
+        )
+        self.checkpoints.save(done, saved, score=score)
+        self.log.draw_curve()
+
+
+class _GivenWay(Exception):  # noqa: N818
+    """An evaluation was cut short."""
+
+
+def local(array: jax.Array) -> jax.Array:
+    """The part of an array on the first device of this process; all of one that each has whole."""
+    return array.addressable_data(0)
+
+
+def _weights(state: TrainState) -> Params:
+    return jax.tree.map(local, averaged_params(state))
+
+
+def _due(interval: int, done: int) -> bool:
+    return bool(interval) and done % interval == 0

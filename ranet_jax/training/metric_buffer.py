@@ -1,0 +1,101 @@
+"""What was measured since the last line of the log, one entry a step."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+import numpy as np
+
+from ranet_jax.errors import InputError
+from ranet_jax.training.train_step import TrainMetrics
+
+_MOST_UNSEEN = 500  # steps; loaders remember the names of more batches
+
+
+class NotFiniteError(InputError):
+    """The loss or the gradient of a step is not a finite number."""
+
+
+class Window:
+    """Metrics of steps, left on the device until they are asked for.
+
+    To look at a step's metrics is to wait for it, and the device for the host.
+    """
+
+    def __init__(self, names: Callable[[int], Sequence[str]]):
+        """An empty one.
+
+        Args:
+            names: of the examples of a batch, by its number from 0; of those lately used.
+        """
+        self._names = names
+        self._unseen: list[tuple[int, TrainMetrics]] = []
+        self._seen: list[TrainMetrics] = []
+
+    def __len__(self) -> int:
+        return len(self._unseen) + len(self._seen)
+
+    def add(self, step: int, metrics: TrainMetrics) -> None:
+        """Takes the metrics of a step, which counts from 1.
+
+        Raises:
+            NotFiniteError: see `check`, which is due here now and then.
+        """
+        self._unseen.append((step, metrics))
+        if len(self._unseen) >= _MOST_UNSEEN:
+            self.check()
+
+    def check(self) -> None:
+        """Waits for all steps so far.
+
+        Raises:
+            NotFiniteError: the loss or the gradient of one is not finite; with its number and the
+                names of its examples.
+        """
+        fetched = jax.device_get([metrics for _, metrics in self._unseen])
+        for (step, _), metrics in zip(self._unseen, fetched, strict=True):
+            for name, value in _values(metrics).items():
+                if not np.isfinite(value):
+                    raise NotFiniteError(self._describe(step, name, value))
+        self._seen += fetched
+        self._unseen = []
+
+    def mean(self) -> dict[str, float]:
+        """Means over all steps; the window is empty afterwards.
+
+        Raises:
+            NotFiniteError: see `check`.
+        """
+        self.check()
+        together = functools.reduce(lambda one, other: one.merge(other), self._seen)
+        self._seen = []
+        return _values(together)
+
+    def to_json(self) -> dict[str, list[dict[str, float]]]:
+        """What `from_json` needs; numbers keep their every bit.
+
+        Raises:
+            NotFiniteError: see `check`.
+        """
+        self.check()
+        return {"steps": [_values(metrics) for metrics in self._seen]}
+
+    def from_json(self, saved: Mapping[str, list[dict[str, float]]]) -> None:
+        """Goes on where `to_json` was called."""
+        rebuilt = [
+            TrainMetrics.single_from_model_output(**{k: np.float32(v) for k, v in step.items()})
+            for step in saved["steps"]
+        ]
+        self._unseen, self._seen = [], jax.device_get(rebuilt)
+
+    def _describe(self, step: int, name: str, value: float) -> str:
+        examples = ", ".join(self._names(step - 1))
+        return (
+            f"The {name.replace('_', ' ')} of step {step} is {value}, over the examples {examples}:"
+            " look at these, or train with a lower learning rate or a clip_norm; nothing was saved "
+            "since."
+        )
+
+
+def _values(metrics: TrainMetrics) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.compute().items()}

@@ -1,0 +1,244 @@
+"""What a run leaves to read: JSON lines, a curve, TensorBoard's files, lines on the screen."""
+
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import jax
+from clu import parameter_overview
+from tqdm import tqdm
+
+from ranet_jax.array_typing import Params
+from ranet_jax.evaluation import plots
+from ranet_jax.io.atomic import replacing
+
+METRICS, CURVE, TENSORBOARD = "metrics.jsonl", "curve.png", "tensorboard"
+Record = dict[str, Any]
+
+
+class Lines:
+    """A file of JSON objects, one a line, each with its `step`."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Writes a line at once."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def read(self) -> list[Record]:
+        """All whole lines; one that was cut off is as if it had never been written."""
+        if not self._path.is_file():
+            return []
+        return list(_whole(self._path.read_text(encoding="utf-8").splitlines()))
+
+    def cut(self, step: int) -> None:
+        """Forgets what came after a step: it will come again."""
+        kept = [record for record in self.read() if record["step"] <= step]
+        with replacing(self._path) as path:
+            path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+
+
+def _whole(lines: list[str]) -> Iterator[Record]:
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            return
+        yield record
+
+
+class Clock:
+    """Time spent on steps alone."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter):
+        self._now, self._since, self._away, self._steps = now, None, 0.0, 0
+
+    def start(self) -> None:
+        """Counts from here; the first step, which compiles, comes before."""
+        self._since, self._away, self._steps = self._now(), 0.0, 0
+
+    def step(self) -> None:
+        """Another step was made."""
+        self._steps += 1
+
+    @property
+    def started(self) -> bool:
+        """Whether it counts."""
+        return self._since is not None
+
+    def seconds_a_step(self) -> float | None:
+        """Since the last time this was asked; None before there is a step to go by."""
+        if not self.started or not self._steps:
+            return None
+        seconds = (self._now() - self._since - self._away) / self._steps
+        self.start()
+        return seconds
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time within is none of the steps'."""
+        before = self._now()
+        try:
+            yield
+        finally:
+            self._away += self._now() - before
+
+
+class ScalarWriter(Protocol):
+    """What is needed of `clu.metric_writers`."""
+
+    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Writes the values of a step."""
+
+    def close(self) -> None:
+        """Writes what is left."""
+
+
+class Log:
+    """Every record of a run, wherever it is to go. Only the first process of a run has one to write
+    to; those of the others do nothing.
+    """
+
+    def __init__(self, workdir: Path, *, name: str, first: int, steps: int, active: bool = True):
+        """Forgets what was written after step `first`, and goes on from there.
+
+        Args:
+            workdir: the folder of the run.
+            name: of the run, for the screen.
+            first: steps already made.
+            steps: to be made in all.
+            active: False for a process that writes nothing.
+        """
+        self._workdir, self._steps, self._active = workdir, steps, active
+        self._lines = Lines(workdir / METRICS)
+        self._bar = tqdm(
+            total=steps, initial=first, desc=name, unit="step", disable=None if active else True
+        )
+        self._writer: ScalarWriter | None = None
+        if active:
+            self._lines.cut(first)
+            self._writer = self._tensorboard()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+        if self._writer:
+            self._writer.close()
+
+    def say(self, text: str) -> None:
+        """Prints, above the progress bar where there is one."""
+        if self._active:
+            tqdm.write(text)
+            sys.stdout.flush()  # a line at a time, into files as well
+
+    def overview(self, params: Params) -> None:
+        """Prints the table of parameters."""
+        if self._active:
+            shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)
+            self.say(parameter_overview.get_parameter_overview(shapes, include_stats=False))
+
+    def advance(self) -> None:
+        """Another step was made."""
+        self._bar.update()
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes what was measured at a step."""
+        if not self._active:
+            return
+        self._lines.append({"step": step, **values})
+        if self._writer:
+            self._writer.write_scalars(step, values)
+
+    def show(self, step: int, values: Mapping[str, float], seconds_a_step: float | None) -> None:
+        """On the screen: in the progress bar, or as a line where the output is no terminal."""
+        text = ", ".join(
+            f"{_SHORT[name]} {value:.4g}" for name, value in values.items() if name in _SHORT
+        )
+        if not self._bar.disable:
+            self._bar.set_postfix_str(text)
+        elif seconds_a_step is None:
+            self.say(f"step {step}/{self._steps}: {text}")
+        else:
+            left = timedelta(seconds=round(seconds_a_step * (self._steps - step)))
+            self.say(f"step {step}/{self._steps}: {text}, {left} left")
+
+    def evaluated(self, step: int) -> bool:
+        """Whether held-out videos were evaluated at this step."""
+        return any(r["step"] == step and "held_out/J" in r for r in self._lines.read())
+
+    def draw_curve(self) -> None:
+        """Draws `curve.png` anew."""
+        records = self._lines.read() if self._active else []
+        if records:
+            draw_curve(records, self._workdir / CURVE)
+
+    def _tensorboard(self) -> ScalarWriter | None:
+        missing = [
+            name for name in ("tensorflow", "tensorboard") if not importlib.util.find_spec(name)
+        ]
+        if missing:
+            self.say(
+                f"No files for TensorBoard: {' and '.join(missing)} not installed "
+                "(pip install 'ranet-jax[tensorboard]')."
+            )
+            return None
+        from clu import metric_writers
+
+        return metric_writers.SummaryWriter(str(self._workdir / TENSORBOARD))
+
+
+_SHORT = {
+    "loss": "loss",
+    "iou": "IoU",
+    "examples_per_second": "examples/s",
+    "memory_gib": "GiB",
+    "held_out/J": "held-out J",
+    "held_out/F": "F",
+}
+
+
+def device_memory() -> float | None:
+    """The most memory that the first local device has had in use, in GiB, where it tells."""
+    told = jax.local_devices()[0].memory_stats() or {}
+    peak = told.get("peak_bytes_in_use")
+    return None if peak is None else peak / 2**30
+
+
+def draw_curve(records: list[Record], path: Path) -> None:
+    """Writes a PNG: the loss, and held-out J where it was measured, against the step."""
+    figure = plots.new_figure(7, 4)
+    axes = figure.add_subplot()
+    plots.tidy(axes)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss", color=plots.BLUE)
+    axes.plot(*_series(records, "loss"), color=plots.BLUE)
+    axes.set_ylim(bottom=0)
+    steps, values = _series(records, "held_out/J")
+    if steps:
+        other = axes.twinx()
+        other.spines[["top", "left"]].set_visible(False)
+        other.set_ylim(0, 1)
+        other.set_ylabel("held-out J", color=plots.RED)
+        other.plot(steps, values, color=plots.RED, marker="o", markersize=4)
+    plots.save(figure, path)
+
+
+def _series(records: list[Record], name: str) -> tuple[list[int], list[float]]:
+    found = [(record["step"], record[name]) for record in records if name in record]
+    return [step for step, _ in found], [value for _, value in found]

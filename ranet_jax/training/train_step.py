@@ -1,0 +1,249 @@
+"""One training step: a pure function of the state and a batch, mapped over devices by `pmap`.
+
+What surrounds the steps (data, logs, checkpoints, evaluation) is in `experiment/`.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from clu import metrics
+from jaxtyping import Array, Int, PyTree, UInt32
+
+from ranet_jax.array_typing import Logits, Params, Probabilities
+from ranet_jax.errors import InputError
+from ranet_jax.models.ranet import RANet
+from ranet_jax.training.augment import HostBatch, TrainingBatch, augment_each
+from ranet_jax.training.losses import overlap, segmentation_loss
+from ranet_jax.training.optimizer import BACKBONE
+
+AXIS = "devices"
+
+
+class TrainState(NamedTuple):
+    """All that a step changes.
+
+    Attributes:
+        step: updates made so far.
+        params: of the network, float32.
+        opt_state: of the optimiser.
+        average: running mean of the parameters, or None.
+        key: raw data of the random key; a constant, every step folds its number into it.
+    """
+
+    step: Int[Array, ""]
+    params: Params
+    opt_state: PyTree
+    average: Params | None
+    key: UInt32[Array, " words"]
+
+
+@flax.struct.dataclass
+class TrainMetrics(metrics.Collection):
+    """Means over the steps that were merged.
+
+    Attributes:
+        loss: `losses.segmentation_loss`, the mean over examples.
+        iou: overlap of the thresholded predictions with the targets, the mean over objects.
+        gradient_norm: of all trained parameters together, before clipping.
+    """
+
+    loss: metrics.Average.from_output("loss")
+    iou: metrics.Average.from_output("iou")
+    gradient_norm: metrics.Average.from_output("gradient_norm")
+
+
+Step = Callable[[TrainState, HostBatch], tuple[TrainState, TrainMetrics]]
+
+
+def create_state(
+    params: Params, optimiser: optax.GradientTransformation, *, seed: int, averaging: float = 0.0
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+        params: to start from.
+        optimiser: that will update them.
+        seed: of the augmentation.
+        averaging: the decay of the mean of the parameters, see `make_step`; 0 keeps none.
+    """
+    # Copies: the step gives the state's memory away, the caller's parameters stay.
+    params = jax.tree.map(jnp.array, params)
+    average = jax.tree.map(jnp.array, params) if averaging else None
+    key = jax.random.key_data(jax.random.key(seed))
+    return TrainState(jnp.int32(0), params, optimiser.init(params), average, key)
+
+
+def averaged_params(state: TrainState) -> Params:
+    """The parameters to evaluate and to ship: their mean where one is kept."""
+    return state.params if state.average is None else state.average
+
+
+def make_step(
+    model: RANet,
+    optimiser: optax.GradientTransformation,
+    *,
+    augmentation: Mapping[str, Any],
+    averaging: float = 0.0,
+    accumulate: int = 1,
+    freeze_backbone: bool = False,
+    devices: Sequence[jax.Device] | None = None,
+) -> Step:
+    """Compiles nothing yet; returns the step for all devices of all processes.
+
+    The state goes in and comes out whole, as on one device, and its memory is given away. The
+    batch has the leading axes [local devices, examples a device]. The same examples in the same
+    order give the same result, up to rounding, on any number of devices and processes.
+
+    Args:
+        model: the network.
+        optimiser: see `optimiser.make_optimiser`.
+        augmentation: arguments of `augment.augment`.
+        averaging: decay d of the mean of the parameters, mean = d mean + (1 - d) params; smaller
+            in the first steps. 0 keeps no mean.
+        accumulate: the examples of a device are worked through in so many parts, one after the
+            other, to save memory; the update is that of all together.
+        freeze_backbone: computes no gradients of the backbone; for an optimiser that would not use
+            them.
+        devices: to run on; all of them if None.
+
+    Raises:
+        InputError: when called with a batch that `accumulate` does not divide.
+    """
+    devices = list(devices or jax.devices())
+    step = functools.partial(
+        train_step,
+        model=model,
+        optimiser=optimiser,
+        augmentation=dict(augmentation),
+        averaging=averaging,
+        accumulate=accumulate,
+        freeze_backbone=freeze_backbone,
+        processes=len({device.process_index for device in devices}),
+    )
+    return jax.pmap(
+        step,
+        axis_name=AXIS,
+        in_axes=(None, 0),
+        out_axes=(None, None),
+        donate_argnums=(0,),
+        devices=devices,
+    )
+
+
+def train_step(
+    state: TrainState,
+    batch: HostBatch,
+    *,
+    model: RANet,
+    optimiser: optax.GradientTransformation,
+    augmentation: Mapping[str, Any],
+    averaging: float,
+    accumulate: int,
+    freeze_backbone: bool,
+    processes: int,
+) -> tuple[TrainState, TrainMetrics]:
+    """One update from this device's share of a batch; needs the axis `AXIS` (see `make_step`)."""
+    keys = _example_keys(state, batch["valid"].shape[0], processes)
+    loss = functools.partial(
+        _loss, model=model, augmentation=augmentation, freeze_backbone=freeze_backbone
+    )
+    gradients, sums = _accumulated(loss, state.params, keys, batch, accumulate)
+    gradients, mean_loss = jax.lax.pmean((gradients, sums["loss"]), AXIS)
+    overlaps, objects = jax.lax.psum((sums["overlap"], sums["objects"]), AXIS)
+    updates, opt_state = optimiser.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = state.average
+    if averaging:
+        decay = jnp.minimum(averaging, (1 + state.step) / (10 + state.step))
+        average = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), average, params)
+    measured = TrainMetrics.single_from_model_output(
+        loss=mean_loss,
+        iou=overlaps / jnp.maximum(objects, 1),
+        gradient_norm=optax.tree.norm(gradients),
+    )
+    return TrainState(state.step + 1, params, opt_state, average, state.key), measured
+
+
+@functools.partial(jax.jit, static_argnames=("model", "coarsening", "colour", "frame_scale"))
+def predict(
+    model: RANet, params: Params, batch: HostBatch, key: Array, **augmentation: Any
+) -> tuple[TrainingBatch, Probabilities]:
+    """What the network sees of a batch, and what it makes of it: for pictures.
+
+    Args:
+        model: the network.
+        params: its parameters.
+        batch: of one device, [b, ...].
+        key: of the augmentation.
+        **augmentation: arguments of `augment.augment`.
+    """
+    seen = augment_each(jax.random.split(key, batch["valid"].shape[0]), batch, **augmentation)
+    return seen, jax.nn.sigmoid(network_logits(model, params, seen))
+
+
+def _example_keys(state: TrainState, count: int, processes: int) -> Array:
+    """A key for each example by its place in the batch of all processes together.
+
+    Process p of P takes every P-th example from p on, and shares them out to its devices in order.
+    """
+    device = jax.lax.axis_index(AXIS)
+    local_devices = jax.lax.axis_size(AXIS) // processes
+    place = (device % local_devices) * count + jnp.arange(count)
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, place * processes + device // local_devices)
+
+
+def network_logits(model: RANet, params: Params, seen: TrainingBatch) -> Logits:
+    """What the network makes of an augmented batch, [b, n, H, W]."""
+    return model.apply(
+        {"params": params},
+        seen["template_image"],
+        seen["template_masks"],
+        seen["image"],
+        seen["previous_masks"],
+        seen["valid"],
+    )
+
+
+def _loss(params, keys, batch, *, model, augmentation, freeze_backbone):
+    seen = augment_each(keys, batch, **augmentation)
+    if freeze_backbone:
+        params = {**params, BACKBONE: jax.lax.stop_gradient(params[BACKBONE])}
+    logits = network_logits(model, params, seen)
+    targets, valid = seen["target_masks"], seen["valid"]
+    loss = segmentation_loss(logits, targets, valid, model.objects).mean()
+    sums = {
+        "loss": loss,
+        "overlap": overlap(logits, targets, valid, model.objects).sum(),
+        "objects": valid.sum(),
+    }
+    return loss, sums
+
+
+def _accumulated(loss, params, keys, batch, parts: int):
+    """Gradients and metrics of all examples, `parts` parts of them one after the other."""
+    gradient = jax.grad(loss, has_aux=True)
+    if parts == 1:
+        return gradient(params, keys, batch)
+    if keys.shape[0] % parts:
+        raise InputError(
+            f"{keys.shape[0]} examples a device cannot be worked through in {parts} equal parts; "
+            "choose a batch size that is a multiple of devices and parts."
+        )
+    split = jax.tree.map(
+        lambda x: x.reshape(parts, x.shape[0] // parts, *x.shape[1:]), (keys, batch)
+    )
+
+    def add(total, part):
+        return jax.tree.map(jnp.add, total, gradient(params, *part)), None
+
+    shapes = jax.eval_shape(gradient, params, *jax.tree.map(lambda x: x[0], split))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    (gradients, sums), _ = jax.lax.scan(add, zeros, split)
+    gradients, mean_loss = jax.tree.map(lambda x: x / parts, (gradients, sums["loss"]))
+    return gradients, {**sums, "loss": mean_loss}

@@ -1,0 +1,67 @@
+"""The folder of a run belongs to one experiment."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+
+from ranet_jax.checkpoints import manager as run_checkpoints
+from ranet_jax.errors import InputError
+from ranet_jax.evaluation import results as records
+from ranet_jax.evaluation.davis import listed
+from ranet_jax.io.atomic import make_output_folder
+
+CONFIG = "config.json"
+# What may change when a run goes on: how long it is, what is written when, where things lie, and
+# who makes the batches. The batches themselves stay the same.
+_MAY_CHANGE = ("steps", "log.", "held_out.every", "held_out.root", "data.root", "data.data_dir")
+_MAY_CHANGE += ("data.workers", "data.threads")
+
+
+def claim(workdir: Path, config: Mapping[str, Any]) -> Path:
+    """Reserves a folder for an experiment, or goes on with it if it holds the same one.
+
+    Args:
+        workdir: is made where it is not there.
+        config: written there as `config.json`, by the first process.
+
+    Raises:
+        InputError: the folder holds another experiment, with the names of the settings that differ,
+            or cannot be written to.
+    """
+    workdir = make_output_folder(Path(workdir).absolute())
+    path, config = workdir / CONFIG, records.plain(config)
+    # In this order: the first process of the same run may be writing its config meanwhile.
+    held = path.exists() or (workdir / run_checkpoints.FOLDER).exists()
+    before = records.read_json(path)
+    if before is None and held:
+        raise InputError(
+            f"{workdir} has checkpoints but no readable {CONFIG}, which says what they are of: "
+            "choose another --workdir."
+        )
+    if before is not None:
+        old, new = dict(_flat(before)), dict(_flat(config))
+        # A key that is new since then has no old value, and the other way round.
+        changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        changed = sorted(key for key in changed if not key.startswith(_MAY_CHANGE))
+        if changed:
+            raise InputError(
+                f"{workdir} holds a run with another {listed(changed)}: choose another --workdir, "
+                "or the settings in its config.json."
+            )
+    if jax.process_index() == 0:
+        records.write_json(path, config)
+    if jax.process_count() > 1:
+        # Nobody makes the folder of checkpoints before all have looked for it.
+        multihost_utils.sync_global_devices("claim")
+    return workdir
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,222 @@
+import argparse
+
+import numpy as np
+import pytest
+import requests
+import tensorflow_datasets as tfds
+from PIL import Image
+from small_sets import davis_files, static_files, write_tree
+
+from data_pipelines import pipeline, preview, sources
+from ranet_jax.cli import data as command
+from ranet_jax.errors import InputError
+from ranet_jax.training import augment
+
+SMALL = ["--height", "64", "--width", "96"]
+
+
+def test_the_commands_fit_into_another_parser():
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    parsed = parser.parse_args(["data", "build", "ecssd"])
+    assert parsed.run is command.build and parsed.name == "ecssd"
+    for name in ("preview", "bench"):
+        assert parser.parse_args(["data", name]).run is getattr(command, name)
+
+
+@pytest.mark.parametrize("name", ["build", "preview", "bench"])
+def test_help_shows_an_example(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main([name, "--help"])
+    assert stop.value.code == 0
+    assert f"example: ranet data {name}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_build_then_preview(tmp_path, capsys):
+    manual = write_tree(
+        tmp_path / "manual", static_files("images/{}.jpg", "ground_truth_mask/{}.png")
+    )
+    place = ["--data-dir", str(tmp_path / "built")]
+    assert command.main(["build", "ecssd", "--manual-dir", str(manual), *place]) == 0
+    assert "ecssd/1.0.0:train  3 examples" in capsys.readouterr().out
+    sheet = tmp_path / "new" / "sheet.png"
+    arguments = ["--set", "ecssd", "--rows", "3", "--tile", "48", "--out", str(sheet)]
+    assert command.main(["preview", *arguments, *place, *SMALL]) == 0
+    image = Image.open(sheet)
+    assert image.size == (4 * 52 - 4, 18 + 3 * 36 - 4)
+    assert np.asarray(image)[20:].std() > 20
+    assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]
+
+
+def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
+    config = tmp_path / "config.py"
+    config.write_text(
+        "def get_config():\n"
+        f"    videos = 'videos={video_set}:train'\n"
+        "    data = {'sets': [(videos, 1.0)], 'objects': 'multi', 'slots': 2, 'batch_size': 99,\n"
+        "            'height': 64, 'width': 96}\n"
+        "    return {'data': data, 'augment': {'scale': [0.9, 1.1], 'flip': 0.0}}\n"
+    )
+    out = ["--rows", "2", "--tile", "32", "--out", str(tmp_path / "sheet.png")]
+    assert command.main(["preview", "--config", str(config), *out]) == 0
+    photographs = f"images={image_set / 'images'},{image_set / 'masks'}@0.5"
+    plain = ["--set", photographs, "--no-augmentation", *SMALL]
+    assert command.main(["preview", *plain, *out]) == 0
+
+
+@pytest.fixture
+def page(tmp_path, video_set):
+    """A config page with a variant, `{root}` and a video left out."""
+    path = tmp_path / "page.py"
+    path.write_text(
+        "VARIANTS = ('plain', 'ant_alone')\n"
+        "def get_config(variant='plain'):\n"
+        "    data = {'root': 'nowhere', 'sets': (('videos={root}/DAVIS:train', 1.0),),\n"
+        "            'exclude': ('bee',) if variant == 'ant_alone' else (), 'batch_size': 99,\n"
+        "            'height': 64, 'width': 96, 'workers': 0}\n"
+        "    return {'data': data, 'augment': {'flip': 0.0}}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["preview", "bench"])
+def test_what_a_page_leaves_out_is_not_shown(name, page, video_set, capsys, monkeypatch):
+    open_source = pipeline.open_source
+
+    def watched(*arguments):
+        raise InputError(f"opened {open_source(*arguments).videos}")
+
+    monkeypatch.setattr(pipeline, "open_source", watched)
+    root = f"--config.data.root={video_set.parent}"
+    assert command.main([name, "--config", f"{page}:ant_alone", root]) == 2
+    assert "opened ('ant',)" in capsys.readouterr().err
+
+
+def test_overrides_are_for_a_config(page, capsys):
+    for arguments, message in (
+        (["--set", "ecssd", "--config.data.width=64"], "name one with --config"),
+        (["--config", str(page), "--config.data.hight=64"], "did you mean data.height"),
+        (["--config", f"{page}:ant"], "has no variant 'ant'"),
+        (["--config", str(page)], "nowhere"),
+    ):
+        assert command.main(["preview", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command.main(["build", "ecssd", "--config.data.width=64"])
+
+
+def test_previews_with_one_seed_are_the_same(tmp_path, video_set):
+    sheets = []
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        out = ["--rows", "1", "--tile", "32", "--out", str(tmp_path / f"{name}.png")]
+        command.main(["preview", "--set", f"videos={video_set}", "--seed", seed, *out, *SMALL])
+        sheets.append((tmp_path / f"{name}.png").read_bytes())
+    assert sheets[0] == sheets[1] != sheets[2]
+
+
+def test_the_sheet_shows_masks_in_their_places_and_colours():
+    masks = np.zeros((2, 8, 8), np.float32)
+    masks[0, :4], masks[1, 4:] = 1, 1
+    tinted = preview._tint(np.zeros((8, 8, 3)), masks, opacity=1.0)
+    assert tinted[0, 0, 0] > 0.9 and tinted[0, 0, 1] < 0.3
+    assert tinted[7, 0, 1] > 0.8 and tinted[7, 0, 0] < 0.3
+
+
+def test_bench_measures_host_and_device(video_set, capsys):
+    arguments = ["--set", f"videos={video_set}", "--examples", "4", "--repeats", "2", *SMALL]
+    assert command.main(["bench", *arguments, "--batch-size", "2"]) == 0
+    out = capsys.readouterr().out
+    for line in (
+        "host, one core",
+        "decode a mask",
+        "device  ",
+        "augmented a second",
+        "peak memory",
+    ):
+        assert line in out
+    rates = [float(line.split()[4]) for line in out.splitlines() if line.startswith("host, one")]
+    assert rates and rates[0] > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "coco"], "There is no dataset coco"),
+        (["build", "ecssd", "--manual-dir", "/no/where"], "is no folder"),
+        (["preview"], "Say what to draw from"),
+        (["preview", "--set", "what=ever"], "before the = goes videos or images"),
+        (["preview", "--set", "images=here"], "write images=IMAGES,MASKS"),
+        (["preview", "--set", "videos=/no/where"], "is missing"),
+        (["preview", "--set", "ecssd", "--rows", "0"], "--rows of 1 or more"),
+        (["preview", "--config", "none.py"], "There is no config file none.py"),
+        (["bench", "--set", "ecssd", "--repeats", "0"], "are 1 or more"),
+    ],
+)
+def test_mistakes_get_one_sentence(arguments, message, capsys, tmp_path):
+    assert command.main([*arguments, "--data-dir", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert message in said and "Traceback" not in said
+
+
+def test_a_publisher_out_of_reach_gets_one_sentence(tmp_path, capsys, monkeypatch):
+    def download(self, urls):
+        raise requests.ConnectionError("no network")
+
+    monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
+    assert command.main(["build", "msra10k", "--data-dir", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("ranet data: msra10k could not be fetched from its publisher")
+    assert "no network" in said and "--manual-dir" in said
+
+
+def test_a_set_to_fetch_by_hand_gets_one_sentence(tmp_path, capsys):
+    assert command.main(["build", "soc", "--data-dir", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "No photographs and masks of soc were found" in said and "into manual_dir" in said
+
+
+def test_an_incomplete_set_gets_one_sentence(tmp_path, capsys):
+    files = davis_files("2017", {"train": {"ant": 2}})
+    del files["DAVIS/JPEGImages/480p/ant/00000.jpg"], files["DAVIS/JPEGImages/480p/ant/00001.jpg"]
+    write_tree(tmp_path / "manual", files)
+    arguments = ["davis/2017", "--manual-dir", str(tmp_path / "manual"), "--data-dir"]
+    assert command.main(["build", *arguments, str(tmp_path)]) == 2
+    assert "ant of DAVIS train is incomplete (it has no frames)" in capsys.readouterr().err
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(InputError, match="no setting data.hight"):
+        pipeline.source_settings({"hight": 480})
+    with pytest.raises(InputError, match="no setting augment.wrap"):
+        pipeline.augmentation_settings({"wrap": 0.1}, {})
+    with pytest.raises(InputError, match="no setting data.hight"):
+        pipeline.open_loader([], batch_size=1, hight=480)
+    with pytest.raises(InputError, match="pairs of a dataset and a weight"):
+        pipeline.source_settings({"sets": ("ecssd",)})
+
+
+def test_the_settings_of_the_augmentation_are_its_arguments():
+    import inspect
+
+    signature = inspect.signature(augment.augment_each)
+    keywords = {name for name, p in signature.parameters.items() if p.kind == p.KEYWORD_ONLY}
+    assert keywords == {*augment.NOTHING, "frame_scale"}  # the data decides this one
+
+
+def test_names_lead_to_sources(video_set, image_set):
+    loader = pipeline.open_loader(
+        [(f"videos={video_set}:val", 1.0), (f"images={image_set}/images,{image_set}/masks", 2.0)],
+        batch_size=3,
+        height=32,
+        width=64,
+    )
+    assert next(loader)["ids"].shape == (1, 3, 32, 64)
+
+
+def test_photographs_have_no_names_to_leave_out(image_set):
+    source = pipeline.open_source(f"images={image_set}/images,{image_set}/masks", exclude=["0001"])
+    assert len(source.lengths) == 12 and source.videos == ()
+
+
+def test_an_open_source_of_videos(video_set):
+    assert isinstance(pipeline.open_source(f"videos={video_set}"), sources.FolderSource)

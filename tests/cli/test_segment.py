@@ -1,0 +1,99 @@
+"""`ranet convert` and `ranet segment` with a real, small network: nothing is faked."""
+
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ranet_jax.checkpoints import checkpoint
+from ranet_jax.cli.main import main as cli
+from ranet_jax.demo.clip import render_clip
+from ranet_jax.io.masks import read_mask, write_mask
+from ranet_jax.io.video_reader import open_video
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, small):
+    """A clip of two objects, its first mask, and a checkpoint."""
+    folder = tmp_path_factory.mktemp("work")
+    clip = render_clip(4, 96, 170, objects=2)
+    (folder / "frames").mkdir()
+    for index, frame in enumerate(clip.frames):
+        Image.fromarray(frame).save(folder / "frames" / f"{index:05d}.jpg")
+    write_mask(folder / "mask.png", clip.labels[0])
+    checkpoint.save(folder / "checkpoint", *small(objects="multi"), trained=True)
+    return folder
+
+
+def segment(work, out, *more, mask=None, source=None, weights=None) -> int:
+    return cli.main(
+        [
+            *("segment", str(source or work / "frames"), "--mask", str(mask or work / "mask.png")),
+            *("--out", str(out), "--checkpoint", str(weights or work / "checkpoint"), *more),
+        ]
+    )
+
+
+def refused(capsys, status: int, sentence: str) -> None:
+    assert status == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if "ranet: error" in x]
+    assert len(lines) == 1 and re.search(sentence, lines[0]), lines
+
+
+def test_a_folder_of_frames(work, tmp_path):
+    assert segment(work, tmp_path / "out", "--overlay", "--probabilities") == 0
+    first = read_mask(work / "mask.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "out" / "00000.png"), first)
+    for index in range(1, 4):
+        labels = read_mask(tmp_path / "out" / f"{index:05d}.png")
+        assert labels.shape == first.shape and set(np.unique(labels)) <= {0, 1, 2}
+    assert len(list(open_video(tmp_path / "out" / "overlay.mp4"))) == 4
+    assert (tmp_path / "out" / "probabilities" / "2" / "00003.png").exists()
+
+
+def test_a_video_file_gives_what_its_frames_give_in_bfloat16(work, tmp_path):
+    """The overlay of one run serves as the video of the next."""
+    assert segment(work, tmp_path / "first", "--overlay") == 0
+    video = tmp_path / "first" / "overlay.mp4"
+    assert segment(work, tmp_path / "out", "--precision", "bfloat16", source=video) == 0
+    assert sorted(os.listdir(tmp_path / "out")) == [f"{i:05d}.png" for i in range(4)]
+
+
+def test_checkpoint_of_another_configuration(work, tmp_path, capsys, small):
+    checkpoint.save(tmp_path / "other", *small(correlation=False), trained=True)
+    shutil.copytree(work / "checkpoint", tmp_path / "mixed")
+    shutil.rmtree(tmp_path / "mixed" / "params")
+    shutil.copytree(tmp_path / "other" / "params", tmp_path / "mixed" / "params")
+    status = segment(work, tmp_path / "out", weights=tmp_path / "mixed")
+    refused(capsys, status, "another configuration of the network")
+
+
+def test_mask_of_another_size(work, tmp_path, capsys):
+    write_mask(tmp_path / "mask.png", read_mask(work / "mask.png")[:-1])
+    status = segment(work, tmp_path / "out", mask=tmp_path / "mask.png")
+    refused(capsys, status, "170x95 .* 170x96")
+
+
+def test_truncated_frame_leaves_whole_results_before_it(work, tmp_path, capsys):
+    shutil.copytree(work / "frames", tmp_path / "frames")
+    bad = tmp_path / "frames" / "00002.jpg"
+    bad.write_bytes(bad.read_bytes()[:500])
+    status = segment(work, tmp_path / "out", source=tmp_path / "frames")
+    refused(capsys, status, "00002.jpg cannot be read")
+    for path in (tmp_path / "out").iterdir():
+        assert read_mask(path).shape == (96, 170)
+
+
+def test_video_without_frames(work, tmp_path, capsys):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    refused(capsys, segment(work, tmp_path / "out", source=tmp_path / "empty.mp4"), "empty.mp4")
+
+
+def test_convert_then_refuse_what_is_not_a_network(tmp_path, capsys):
+    np.savez(tmp_path / "weights.npz", surprise=np.zeros(3))
+    status = cli.main(["convert", str(tmp_path / "weights.npz"), str(tmp_path / "out")])
+    refused(capsys, status, "unknown: surprise; missing: ")
+    assert not (tmp_path / "out").exists()

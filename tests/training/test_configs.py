@@ -1,0 +1,244 @@
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import training_programs
+
+from ranet_jax.training import config as configs
+from ranet_jax.training import initialization as start
+
+PAGES = Path(__file__).resolve().parents[2] / "configs"
+VARIANTS = {
+    "ranet50": ("static", "video", "gentle", "larger", "robust", "occluded", "balanced"),
+    "ablation": (
+        *("full", "no_ranking", "maximum", "no_correlation", "no_previous_mask"),
+        *("no_static", "no_video"),
+    ),
+}
+EXPERIMENTS = [
+    f"{page.stem}.py{variant}"
+    for page in sorted(PAGES.glob("*.py"))
+    for variant in ("", *(f":{v}" for v in VARIANTS.get(page.stem, ())))
+]
+OF_THE_PAPER = [
+    "static_single.py",
+    "static_multi.py",
+    "davis2016.py",
+    "davis2017.py",
+    *(f"ablation.py:{variant}" for variant in VARIANTS["ablation"]),
+]
+
+
+def read(name, *overrides):
+    return configs.read(PAGES / name, overrides)
+
+
+def flat(config):
+    """Every setting by its full name, but the experiment's own name."""
+    settings = {}
+    for name, value in config.items():
+        inner = flat(value) if hasattr(value, "items") else None
+        settings |= {f"{name}.{key}": v for key, v in inner.items()} if inner else {name: value}
+    return settings
+
+
+def changes(name, base):
+    """Settings in which two experiments differ."""
+    ours, theirs = (flat(read(page)) for page in (name, base))
+    assert ours.keys() == theirs.keys()
+    return {key: value for key, value in ours.items() if theirs[key] != value and key != "name"}
+
+
+def test_every_experiment_that_was_announced_is_there():
+    pages = {page.stem for page in PAGES.glob("*.py")}
+    assert pages >= {"static_single", "static_multi", "davis2016", "davis2017", "online"}
+    assert pages >= {"tiny", "ranet50", "ranet50_finer", "ranet50_wider", "ablation"}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_page_is_a_config(name):
+    configs.check_structure(read(name))
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.glob("*.py")), ids=lambda page: page.stem)
+def test_every_page_is_readable_and_says_how_it_is_launched(page):
+    text = page.read_text()
+    assert text.count("\n") <= 100
+    if page.stem == "paper":
+        return
+    launch = re.search(r"^ranet train --config configs/(\S+) --workdir \S+", text, re.MULTILINE)
+    assert launch and launch[1].partition(":")[0] == page.name
+    read(launch[1])
+
+
+@pytest.mark.parametrize("name", OF_THE_PAPER)
+def test_the_papers_values_are_those_of_its_experiments(name):
+    """Section 3.5, and the specification for crops and intervals."""
+    config = read(name)
+    assert (config.optimiser.learning_rate, config.optimiser.schedule) == (1e-5, "constant")
+    assert (config.data.height, config.data.width) == (480, 864)
+    assert config.augment.warp == 0.15 and config.augment.rotation == 30
+    assert config.augment.scale == (0.75, 1.25) and config.augment.crop > 0
+    assert config.data.max_interval == 5 and config.data.crops == "object"
+    assert (config.model.depth, config.model.width) == (101, 64)
+    assert (config.optimiser.clip_norm, config.optimiser.averaging) == (0, 0)
+    assert config.optimiser.warmup_steps == 0 and config.optimiser.backbone_rate == 1
+    assert config.online.learning_rate == 1e-6 and config.online.iterations == 0
+
+
+def test_the_papers_stages_train_on_its_sets():
+    def sets(name):
+        return {dataset for dataset, _ in read(name).data.sets}
+
+    salient = {"msra10k", "ecssd", "hku_is"}
+    assert sets("static_single.py") == salient
+    assert sets("static_multi.py") == salient | {"soc", "ilso"}
+    assert sets("davis2016.py") == {"davis/2016:train"}
+    assert sets("davis2017.py") == {"davis/2017:train"}
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "objects", "dataset"),
+    [
+        ("static_single.py", "static", "single", "davis2016"),
+        ("static_multi.py", "static", "multi", "davis2017"),
+        ("davis2016.py", "video", "single", "davis2016"),
+        ("davis2017.py", "video", "multi", "davis2017"),
+    ],
+)
+def test_stages_objects_and_what_is_held_out(name, stage, objects, dataset):
+    config = read(name)
+    assert (config.stage, config.model.objects, config.held_out.dataset) == (
+        stage,
+        objects,
+        dataset,
+    )
+    assert config.held_out.split == "val" and config.held_out.every > 0
+
+
+def test_each_stage_starts_where_the_one_before_is_kept():
+    """The workdirs of the launch lines are what the next pages start from."""
+    for name, earlier in (("davis2016", "static_single"), ("davis2017", "static_multi")):
+        launch = (PAGES / f"{earlier}.py").read_text()
+        assert f"--workdir {read(f'{name}.py').init_from}\n" in launch
+    launch = (PAGES / "ranet50.py").read_text()
+    assert f"ranet50.py:static --workdir {read('ranet50.py:video').init_from}\n" in launch
+    *stages, last = VARIANTS["ranet50"]
+    for earlier, variant in itertools.pairwise(stages):
+        assert read(f"ranet50.py:{variant}").init_from == f"runs/ranet50-{earlier}"
+    mean_of = read(f"ranet50.py:{last}").init_from.split(",")
+    assert mean_of == ["runs/ranet50-larger", "runs/ranet50-occluded"]
+    mean_of = read("ranet50_finer.py").init_from.split(",")
+    assert mean_of == ["runs/ranet50-occluded", f"runs/ranet50-{last}/checkpoints/100"]
+    kept = read(f"ranet50.py:{last}").log
+    assert kept.checkpoint == 100 and kept.keep >= 3
+    assert read("ranet50_wider.py").init_from == "runs/ranet50-finer/checkpoints/200"
+    for page, needed in (("ranet50_finer.py", [200]), ("ranet50_wider.py", [120, 160])):
+        config = read(page)
+        assert not any(step % config.log.checkpoint for step in needed)
+        assert config.log.keep * config.log.checkpoint >= config.steps  # none is gone at the end
+    assert read("online.py").init_from in (PAGES / "davis2016.py").read_text()
+
+
+@pytest.mark.parametrize("name", ["static_single.py", "static_multi.py"])
+def test_the_first_stages_start_from_imagenet(name):
+    assert start.is_resnet(read(name).init_from)
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ("full", {}),
+        ("no_ranking", {"model.ranking": "none"}),
+        ("maximum", {"model.ranking": "max"}),
+        ("no_correlation", {"model.correlation": False}),
+        ("no_previous_mask", {"model.previous_mask": False}),
+    ],
+)
+def test_an_ablation_changes_what_it_says_and_nothing_else(variant, expected):
+    changed = changes(f"ablation.py:{variant}", "davis2016.py")
+    # A changed network cannot start from the unchanged one: it has a first stage of its own.
+    if expected:
+        assert changed.pop("init_from") == f"runs/static_{variant}"
+    assert changed == expected
+    assert read("ablation.py") == read("ablation.py:full")
+
+
+def test_the_ablations_of_the_stages_leave_one_out():
+    without = changes("ablation.py:no_static", "davis2016.py")
+    assert without == {"init_from": read("static_single.py").init_from}
+    assert start.is_resnet(without["init_from"])
+    assert changes("ablation.py:no_video", "static_single.py") == {}
+
+
+def test_online_learning_is_the_static_recipe_at_a_tenth_of_the_rate():
+    config, static = read("online.py"), read("static_single.py")
+    assert config.augment == static.augment and config.model == static.model
+    assert config.optimiser.learning_rate == config.online.learning_rate == 1e-6
+    assert config.online.iterations == config.steps > 0
+    assert config.held_out.every == 0
+
+
+def test_the_stages_of_ranet50_are_one_network():
+    for variant in VARIANTS["ranet50"][1:]:
+        changed = changes(f"ranet50.py:{variant}", "ranet50.py:static")
+        assert not [key for key in changed if key.startswith("model.")]
+    for page in ("ranet50_finer.py", "ranet50_wider.py"):
+        assert read(page).model == read("ranet50.py:static").model
+
+
+@pytest.mark.parametrize("name", ["tiny.py", "ranet50.py:video", "ranet50_wider.py"])
+def test_what_is_held_out_of_the_real_data_is_not_trained_on(name, data_dir):
+    config = read(name, f"--config.data.root={data_dir}", "--config.init_from=")
+    configs.check(config)
+    assert set(config.data.exclude) == set(config.held_out.sequences)
+    from data_pipelines import pipeline
+
+    arguments = configs.loader_arguments(config)
+    for dataset, _ in arguments["sets"]:
+        source = pipeline.open_source(dataset, exclude=arguments["exclude"])
+        assert len(source.videos) == (24 if dataset.endswith("DAVIS:train") else 0)
+        assert not set(source.videos) & set(config.held_out.sequences)
+
+
+def test_pages_are_read_from_any_folder(tmp_path):
+    """By path alone: `configs` is not installed and not on the import path."""
+    program = (
+        "import sys; from ranet_jax.training.config_file import read; print(read(sys.argv[1]).name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(PAGES / "ablation.py:no_video")],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(PAGES.parent), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "ablation_no_video"
+
+
+@pytest.fixture(scope="module")
+def stepped(tmp_path_factory):
+    """Loss and largest change of every module, for each page."""
+    names = [name.replace(".py", "") for name in EXPERIMENTS]
+    return training_programs.run("pages", tmp_path_factory.mktemp("pages") / "out.npz", *names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_page_trains_every_part_of_its_network(stepped, name):
+    page, config = name.replace(".py", ""), read(name)
+    model = configs.model_of(config)
+    assert np.isfinite(stepped[f"{page}/loss"]) and stepped[f"{page}/loss"] > 0
+    start = f"{page}/moved/"
+    moved = {key.removeprefix(start) for key in stepped if key.startswith(start) and stepped[key]}
+    expected = {"matching_features", "merge", "lateral_connections", "pyramid"}
+    if config.optimiser.backbone_rate:
+        expected.add("backbone")
+    if model.correlation and model.ranking == "rank":
+        expected.add("ranking_network")
+    assert moved == expected

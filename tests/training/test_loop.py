@@ -1,0 +1,174 @@
+"""Whole runs: what they write, how they go on, and what stops them."""
+
+import json
+import random
+import signal
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small_run
+from PIL import Image
+
+import ranet_jax
+from ranet_jax.checkpoints import checkpoint
+from ranet_jax.checkpoints import manager as run_checkpoints
+from ranet_jax.errors import InputError
+from ranet_jax.training import loop
+from ranet_jax.training import train_step as train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return small_run.write_data(tmp_path_factory.mktemp("data"))
+
+
+def lines(workdir) -> list[dict]:
+    text = (workdir / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def measured(workdir) -> list[dict]:
+    """What does not depend on the time of day."""
+    return [
+        {name: value for name, value in record.items() if name != "examples_per_second"}
+        for record in lines(workdir)
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "finished"
+    loop.run(small_run.config(data, log__pictures=3), workdir)
+    return workdir
+
+
+def test_a_run_leaves_all_there_is_to_see(finished):
+    assert sorted(path.name for path in finished.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "curve.png",
+        "metrics.jsonl",
+        "pictures",
+    ]
+    evaluated = [r["step"] for r in lines(finished) if "held_out/J" in r]
+    logged = [r["step"] for r in lines(finished) if "loss" in r]
+    assert (evaluated, logged) == ([0, 4], [2, 4])
+    expected = {"step", "loss", "iou", "gradient_norm", "learning_rate", "examples_per_second"}
+    assert set(lines(finished)[1]) - {"memory_gib"} == expected
+    assert lines(finished)[1]["learning_rate"] == pytest.approx(1e-3 * 2 / 3), "warming up"
+    (sheet,) = (finished / "pictures").iterdir()
+    assert sheet.name == "0000003.png"
+    with Image.open(sheet) as picture:
+        assert picture.width > 5 * 200 and picture.height > 2 * 120, "five columns, two examples"
+
+
+def test_checkpoints_of_a_run_are_checkpoints(finished):
+    model, params = ranet_jax.load(finished / "checkpoints" / "4")
+    settings = checkpoint.read_settings(finished / "checkpoints" / "4")
+    assert settings["trained"] is True and settings["model"]["width"] == model.width == 8
+    expected = {"step": 4, "name": "tiny", "stage": "video", "init_from": "none"}
+    assert expected.items() <= settings.items()
+    assert settings["online"] == {"iterations": 0} and settings["size"] == [64, 96]
+    assert checkpoint.trained_at(finished) == {"size": (64, 96), "frame_scale": 1}
+    # The one that was evaluated, not merely the last, is the best.
+    jax.tree.map(np.testing.assert_array_equal, ranet_jax.load(finished)[1], params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_another_experiment_may_not_go_on_there(data, finished):
+    before = measured(finished)
+    config = small_run.config(data, log__pictures=3, optimiser__learning_rate=0.01)
+    with pytest.raises(InputError, match=r"another optimiser\.learning_rate"):
+        loop.run(config, finished)
+    assert measured(finished) == before
+
+
+def test_a_finished_run_does_nothing_more(data, finished, monkeypatch):
+    def never(*arguments, **settings):
+        raise AssertionError("there is no step to make")
+
+    before = (finished / "metrics.jsonl").read_bytes()
+    monkeypatch.setattr(train, "make_step", lambda *a, **k: never)
+    loop.run(small_run.config(data, log__pictures=3), finished)
+    assert (finished / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_unsaved(data, tmp_path):
+    """A real one: weights from which nothing finite can come."""
+    config = small_run.config(data, init_from=tmp_path / "broken", held_out__every=0)
+    model, params = loop.configs.model_of(config), None
+    params = loop.configs.initial_params(small_run.config(data))[1]
+    broken = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.inf), params["pyramid"])
+    checkpoint.save(tmp_path / "broken", model, params | {"pyramid": broken}, trained=True)
+    with pytest.raises(InputError, match=r"loss of step 1 is nan.*480p/(ant|bee|cat)/0000\d.jpg"):
+        loop.run(config, tmp_path / "run")
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    assert lines(tmp_path / "run") == []
+
+
+@pytest.mark.slow
+def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(data, tmp_path):
+    """To the bit: losses, scores, parameters, averages and the optimiser's state."""
+    settings = {
+        "steps": 18,
+        "log__every": 2,  # no divisor of what is between checkpoints
+        "log__checkpoint": 3,
+        "log__keep": 3,  # 15 and 18, whichever step SIGTERM saves between them
+        "held_out__every": 9,
+    }
+
+    def start(workdir):
+        return small_run.start_command(data, workdir, **settings)
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    _finish(start(whole))
+
+    steps = [random.randint(2, 5), random.randint(6, 9), random.randint(10, 13)]
+    signals = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]
+    for step, number in zip(steps, signals, strict=True):
+        process = start(broken)
+        _wait_for_step(broken, step, process)
+        process.send_signal(number)
+        _, errors = process.communicate()
+        assert process.returncode == (143 if number == signal.SIGTERM else -number), errors
+        assert "Traceback" not in errors
+    saved = run_checkpoints.RunCheckpoints(broken / "checkpoints", keep=3)
+    assert steps[-1] <= saved.latest < 18, "SIGTERM saves the step at which it comes"
+    saved.close()
+    _finish(start(broken))
+
+    assert measured(broken) == measured(whole), steps
+    for at in ("15", "18"):
+        one, other = (_arrays(folder / "checkpoints" / at) for folder in (whole, broken))
+        jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def _finish(process):
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+
+
+def _wait_for_step(workdir, step, process):
+    while process.poll() is None:
+        if (workdir / "metrics.jsonl").exists():
+            text = (workdir / "metrics.jsonl").read_text()
+            steps = [json.loads(line)["step"] for line in text.splitlines(True) if line[-1] == "\n"]
+            if max(steps, default=0) >= step:
+                return
+        time.sleep(0.005)
+    raise AssertionError(f"it ended before step {step}: {process.stderr.read()}")
+
+
+def _arrays(path):
+    """Everything in a checkpoint, the state of the optimiser included."""
+    import orbax.checkpoint as ocp
+
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**run_checkpoints.handlers())) as reader:
+        found = reader.restore(
+            path,
+            ocp.args.Composite(params=ocp.args.StandardRestore(), train=ocp.args.StandardRestore()),
+        )
+    return found["params"], found["train"]

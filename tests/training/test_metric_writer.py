@@ -1,0 +1,117 @@
+"""Lines, clock and curve: what a run leaves to read."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ranet_jax.training import metric_writer as logs
+
+
+def test_lines_after_a_step_are_forgotten_and_torn_ones_never_counted(tmp_path):
+    lines = logs.Lines(tmp_path / "metrics.jsonl")
+    assert lines.read() == []
+    for step in (0, 2, 4, 6):
+        lines.append({"step": step, "loss": 1 / 3 + step})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 8, "lo')
+    assert [record["step"] for record in lines.read()] == [0, 2, 4, 6]
+    lines.cut(4)
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 3
+    lines.append({"step": 5})
+    assert lines.read()[1:] == [{"step": 2, "loss": 1 / 3 + 2}, {"step": 4, "loss": 1 / 3 + 4}] + [
+        {"step": 5}
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_the_clock_counts_steps_alone():
+    now = iter([10.0, 13.0, 14.0, 20.0, 20.0, 25.0, 25.0])
+    clock = logs.Clock(now=lambda: next(now))
+    assert clock.seconds_a_step() is None and not clock.started
+    clock.start()
+    assert clock.seconds_a_step() is None
+    clock.step()
+    with clock.paused():  # from 13 to 14
+        pass
+    clock.step()
+    assert clock.seconds_a_step() == pytest.approx((20 - 10 - 1) / 2)
+    clock.step()
+    assert clock.seconds_a_step() == pytest.approx(5), "counted anew"
+
+
+def test_the_curve_is_a_picture_of_loss_and_j(tmp_path):
+    losses = [{"step": step, "loss": np.exp(-step / 5)} for step in range(1, 20)]
+    scores = [{"step": step, "held_out/J": step / 20} for step in (0, 10, 19)]
+    for name, records in (("loss.png", losses), ("both.png", losses + scores)):
+        logs.draw_curve(records, tmp_path / name)
+    alone, both = (np.asarray(Image.open(tmp_path / n)) for n in ("loss.png", "both.png"))
+    assert alone.shape == both.shape and (alone != both).any()
+
+    def shows(picture, colour):
+        return (np.abs(picture[..., :3].astype(int) - colour).max(axis=-1) < 30).any()
+
+    red = (0xD1, 0x49, 0x5B)
+    assert shows(both, red) and not shows(alone, red)
+
+
+def test_a_log_goes_on_after_the_step_it_is_told(tmp_path, capsys):
+    def open_log(first, **more):
+        return logs.Log(tmp_path, name="run", first=first, steps=10, **more)
+
+    with open_log(0) as log:
+        for step in (2, 4, 6):
+            log.write(step, {"loss": step / 10})
+        log.show(6, {"loss": 0.6, "gradient_norm": 3.0}, 2.0)
+    assert "step 6/10: loss 0.6, 0:00:08 left" in capsys.readouterr().out
+    with open_log(4) as log:
+        log.write(4, {"held_out/J": 0.5})
+        assert log.evaluated(4) and not log.evaluated(2)
+    text = (tmp_path / "metrics.jsonl").read_text()
+    steps = [json.loads(line)["step"] for line in text.splitlines()]
+    assert steps == [2, 4, 4]
+
+
+def test_other_processes_write_nothing(tmp_path, capsys):
+    with logs.Log(tmp_path, name="run", first=0, steps=10, active=False) as log:
+        log.write(2, {"loss": 1.0})
+        log.show(2, {"loss": 1.0}, 1.0)
+        log.overview({"kernel": np.zeros(3)})
+        log.draw_curve()
+        log.advance()
+    assert list(tmp_path.iterdir()) == []
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
+
+
+def test_the_overview_counts_parameters(tmp_path, capsys):
+    with logs.Log(tmp_path, name="run", first=0, steps=1) as log:
+        log.overview({"conv": {"kernel": np.zeros((3, 3, 2, 5)), "bias": np.zeros(5)}})
+    out = capsys.readouterr().out
+    assert "conv/kernel" in out and "Total: 95" in out
+
+
+def test_without_tensorboard_that_is_said_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with logs.Log(tmp_path, name="run", first=0, steps=1) as log:
+        log.write(1, {"loss": 1.0})
+    out = capsys.readouterr().out
+    assert out.count("tensorflow and tensorboard not installed") == 1
+    assert not (tmp_path / "tensorboard").exists()
+
+
+def test_with_tensorboard_its_files_are_written(tmp_path):
+    for name in ("tensorflow", "tensorboard"):
+        pytest.importorskip(name)
+    # In a process of its own, for what TensorFlow does on import.
+    script = (
+        "import sys; from pathlib import Path; from ranet_jax.training.metric_writer import Log\n"
+        "with Log(Path(sys.argv[1]), name='run', first=0, steps=1) as log:\n"
+        "    log.write(1, {'loss': 1.5})\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, capture_output=True)
+    assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))

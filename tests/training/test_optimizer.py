@@ -1,0 +1,70 @@
+"""Adam's surroundings: schedule, clipping, and the backbone's own rate."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ranet_jax.errors import InputError
+from ranet_jax.training.optimizer import make_optimiser, rate_at
+
+PARAMS = {"backbone": {"conv": jnp.ones(3)}, "merge": {"conv": jnp.ones(3)}}
+GRADIENTS = {"backbone": {"conv": jnp.full(3, 2.0)}, "merge": {"conv": jnp.full(3, -4.0)}}
+
+
+def updates(**settings):
+    optimiser = make_optimiser(learning_rate=0.1, steps=10, **settings)
+    return optimiser.update(GRADIENTS, optimiser.init(PARAMS), PARAMS)
+
+
+def test_the_default_is_adam():
+    found, _ = updates()
+    adam = optax.adam(0.1)
+    expected, _ = adam.update(GRADIENTS, adam.init(PARAMS))
+    for part in PARAMS:
+        np.testing.assert_allclose(found[part]["conv"], expected[part]["conv"], rtol=1e-6)
+
+
+def test_a_frozen_backbone_stays_and_has_no_moments():
+    found, state = updates(backbone_rate=0)
+    assert not found["backbone"]["conv"].any()
+    np.testing.assert_allclose(found["merge"]["conv"], 0.1, rtol=1e-5)
+    moments = [leaf for leaf in jax.tree.leaves(state) if jnp.shape(leaf) == (3,)]
+    assert len(moments) == 2  # the first and the second, of the other parameters
+
+
+def test_a_slower_backbone():
+    found, _ = updates(backbone_rate=0.1)
+    np.testing.assert_allclose(found["backbone"]["conv"], -0.01, rtol=1e-5)
+    np.testing.assert_allclose(found["merge"]["conv"], 0.1, rtol=1e-5)
+
+
+def test_clipping_is_by_the_joint_norm():
+    optimiser = make_optimiser(learning_rate=0.1, steps=10, clip_norm=1.0)
+    _, state = optimiser.update(GRADIENTS, optimiser.init(PARAMS), PARAMS)
+    first_moment = optax.tree.get(state, "mu")
+    expected = 0.1 * np.array([2, 2, 2, -4, -4, -4]) / float(optax.tree.norm(GRADIENTS))
+    np.testing.assert_allclose(first_moment, expected, rtol=1e-5)
+
+
+def test_warm_up_and_cosine():
+    settings = {"learning_rate": 1.0, "steps": 100, "warmup_steps": 10, "schedule": "cosine"}
+    rates = np.array([rate_at(step, **settings) for step in range(101)])
+    assert (np.diff(rates[:11]) > 0).all() and (np.diff(rates[10:]) < 0).all()
+    assert rates.max() == 1 and abs(rates[55] - 0.5) < 1e-6 and abs(rates[100]) < 1e-6
+    assert rate_at(3, learning_rate=0.5, steps=100) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"schedule": "step"}, "constant or cosine"),
+        ({"learning_rate": 0}, "above 0"),
+        ({"warmup_steps": 10}, "warm-up"),
+        ({"clip_norm": -1.0}, "not negative"),
+    ],
+)
+def test_impossible_settings(wrong, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make_optimiser(**{"learning_rate": 0.1, "steps": 10, **wrong})

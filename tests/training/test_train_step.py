@@ -1,0 +1,93 @@
+"""The training step: the same on any number of devices, and it learns."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import training_programs
+from test_augment import host_batch
+
+from ranet_jax.errors import InputError
+from ranet_jax.models.initialization import abstract_params
+from ranet_jax.models.ranet import RANet
+from ranet_jax.training import train_step as train
+from ranet_jax.training.optimizer import make_optimiser
+
+OPTIMISER = make_optimiser(learning_rate=1e-5, steps=10)
+
+
+@pytest.fixture(scope="module")
+def on_devices(tmp_path_factory):
+    return training_programs.run(
+        "devices", tmp_path_factory.mktemp("train") / "devices.npz", devices=8
+    )
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    return training_programs.run("learning", tmp_path_factory.mktemp("train") / "learnt.npz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", ["eight", "parts"])
+def test_any_number_of_devices_and_parts_does_the_same(on_devices, other):
+    for metric, rounding in (("loss", 1e-6), ("iou", 1e-3), ("gradient_norm", 1e-3)):
+        np.testing.assert_allclose(
+            on_devices[f"{other}:{metric}"], on_devices[f"one:{metric}"], rtol=rounding
+        )
+    names = [name.split(":")[1] for name in on_devices if name.startswith("one:params/")]
+    assert len(names) > 50
+    for name in names:
+        np.testing.assert_allclose(
+            on_devices[f"{other}:{name}"], on_devices[f"one:{name}"], atol=1e-5, err_msg=name
+        )
+
+
+@pytest.mark.slow
+def test_a_step_counts_moves_and_averages(on_devices):
+    assert on_devices["one:step"] == 1
+    name = "pyramid/level3/logits/kernel"
+    start, end = on_devices[f"start:params/{name}"], on_devices[f"one:params/{name}"]
+    mean = on_devices[f"one:average/{name}"]
+    assert np.abs(end - start).max() > 1e-6
+    # The first decay is 1/10, whatever the one asked for.
+    np.testing.assert_allclose(mean, start + 0.9 * (end - start), atol=1e-7)
+
+
+@pytest.mark.slow
+def test_it_learns(learnt):
+    assert learnt["loss"][-1] < 0.6 * learnt["loss"][0]
+    assert learnt["iou"][-1] > learnt["iou"][0] + 0.2
+    assert np.isfinite(learnt["gradient_norm"]).all()
+
+
+@pytest.mark.slow
+def test_a_frozen_backbone_does_not_move(learnt):
+    moved = {
+        name.removeprefix("start/").split("/")[0]
+        for name in learnt
+        if name.startswith("start/")
+        and (learnt[name] != learnt[name.replace("start/", "params/")]).any()
+    }
+    assert "backbone" not in moved
+    assert {"matching_features", "ranking_network", "merge", "pyramid"} <= moved
+
+
+def test_rematerialising_changes_no_name_and_no_shape():
+    plain = abstract_params(RANet(depth=50, width=8))
+    again = abstract_params(RANet(depth=50, width=8, rematerialise=True))
+    assert jax.tree.structure(plain) == jax.tree.structure(again)
+    assert jax.tree.leaves(plain) == jax.tree.leaves(again)
+
+
+def test_parts_that_do_not_divide_the_batch():
+    model = RANet(depth=14, width=8)
+    shapes = jax.eval_shape(
+        lambda p: train.create_state(p, OPTIMISER, seed=0), abstract_params(model)
+    )
+    step = train.make_step(
+        model, OPTIMISER, augmentation={}, accumulate=3, devices=jax.devices()[:1]
+    )
+    batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=2, slots=1).items()}
+    with pytest.raises(InputError, match="3 equal parts"):
+        step.lower(shapes, batch)
