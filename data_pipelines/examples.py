@@ -140,10 +140,8 @@ def make_example(
             on it.
 
     Returns:
-        The arrays that `augment.HostBatch` names, without the batch axis, or None where the drawn frames do not show an object well enough to learn from.
-
-    Raises:
-        CorruptImageError: a file cannot be read, or image and mask do not fit together.
+        The arrays that `augment.HostBatch` names, without the batch axis, or None where the drawn
+        frames do not show an object well enough to learn from.
     """
     length = source.lengths[clip]
     template, previous = draw_frames(length, frame, rng, settings.max_interval)

@@ -7,10 +7,6 @@ from typing import Any
 from ranet_jax.evaluation.report.report import read_run, write_report
 
 EXAMPLE = "example: ranet report full/results.json no-ranking/results.json --out report"
-_ABLATION_FLAGS = ("ranking", "correlation", "previous_mask")
-_STATIC_STAGES = ("static", "static_images", "stage1", "1", 1)
-_VIDEO_STAGES = ("video", "stage2", "2", 2)
-_TABLE_4_COLUMNS = {"rank": "w/ RAM", "none": "w/o Ranking", "max": "Maximum"}
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 import ranet_jax
 from ranet_jax.checkpoints import checkpoint
 from ranet_jax.checkpoints import quantized as packed
-from ranet_jax.cli.main import main as cli
+from ranet_jax.cli import main as cli
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.results import hash_checkpoint
 from ranet_jax.models.initialization import init_params

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import ranet_jax
-from ranet_jax.cli.main import main as cli
+from ranet_jax.cli import main as cli
 from ranet_jax.errors import InputError
 from ranet_jax.io.masks import read_mask, write_mask
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ranet_jax.checkpoints import checkpoint
-from ranet_jax.cli.main import main as cli
+from ranet_jax.cli import main as cli
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.io.masks import read_mask, write_mask
 from ranet_jax.io.video_reader import open_video

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import ranet_jax.training
-from ranet_jax.cli.main import main as cli
+from ranet_jax.cli import main as cli
 
 TINY = str(Path(__file__).resolve().parents[2] / "configs" / "tiny.py")
 

@@ -17,7 +17,7 @@ from PIL import Image
 import ranet_jax
 from ranet_jax.checkpoints import checkpoint
 from ranet_jax.checkpoints.convert import published_name, read_state_dict
-from ranet_jax.cli.main import main as cli
+from ranet_jax.cli import main as cli
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.errors import InputError
 from ranet_jax.io.masks import read_mask

@@ -12,6 +12,11 @@ from ranet_jax.evaluation.report import paper_tables as published
 from ranet_jax.evaluation.report import plots as report_plots
 from ranet_jax.evaluation.report.tables import Row, Table
 
+_ABLATION_FLAGS = ("ranking", "correlation", "previous_mask")
+_STATIC_STAGES = ("static", "static_images", "stage1", "1", 1)
+_VIDEO_STAGES = ("video", "stage2", "2", 2)
+_TABLE_4_COLUMNS = {"rank": "w/ RAM", "none": "w/o Ranking", "max": "Maximum"}
+
 
 @dataclass(frozen=True)
 class Run:
