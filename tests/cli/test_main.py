@@ -5,14 +5,12 @@ import subprocess
 import sys
 import textwrap
 import time
-import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import ranet_jax
 from ranet_jax.cli import main as cli
 from ranet_jax.errors import InputError
 from ranet_jax.io.masks import read_mask, write_mask
@@ -52,14 +50,11 @@ def network(monkeypatch):
     def convert(source, out, objects):
         return f"converted {source} to {out} for {objects}"
 
-    fakes = {
-        "checkpoint": types.SimpleNamespace(load=load, trained_at=lambda path: {}),
-        "segmenter": types.SimpleNamespace(Segmenter=ShiftingSegmenter, NETWORK_SIZE=(64, 96)),
-        "convert": types.SimpleNamespace(convert=convert),
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setitem(sys.modules, f"ranet_jax.{name}", fake)
-        monkeypatch.setattr(ranet_jax, name, fake, raising=False)
+    monkeypatch.setattr("ranet_jax.checkpoints.checkpoint.load", load)
+    monkeypatch.setattr("ranet_jax.checkpoints.checkpoint.trained_at", lambda path: {})
+    monkeypatch.setattr("ranet_jax.checkpoints.convert.convert", convert)
+    monkeypatch.setattr("ranet_jax.inference.segmenter.Segmenter", ShiftingSegmenter)
+    monkeypatch.setattr("ranet_jax.inference.segmenter.NETWORK_SIZE", (64, 96))
 
 
 @pytest.fixture
@@ -225,7 +220,6 @@ def test_help_needs_no_jax():
 SLOW_RUN = """
     import signal, sys, time, types
     import numpy as np
-    import ranet_jax
     from ranet_jax.cli.main import main
 
     # A shell's background job ignores Ctrl-C, and so would what it starts.
@@ -244,7 +238,7 @@ SLOW_RUN = """
         Segmenter=Segmenter, NETWORK_SIZE=(64, 96)
     )
     fake = types.SimpleNamespace(load=lambda *_, **__: (None, None), trained_at=lambda _: {})
-    sys.modules["ranet_jax.checkpoints.checkpoint"] = ranet_jax.checkpoints.checkpoint = fake
+    sys.modules["ranet_jax.checkpoints.checkpoint"] = fake
     sys.exit(main(sys.argv[1:]))
 """
 

@@ -1,12 +1,10 @@
 import contextlib
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
 
-import ranet_jax.training
 from ranet_jax.cli import main as cli
 
 TINY = str(Path(__file__).resolve().parents[2] / "configs" / "tiny.py")
@@ -27,9 +25,9 @@ def given(data_root):
 def runs(monkeypatch):
     """What would have been trained; the run itself has tests of its own."""
     started = []
-    loop = types.SimpleNamespace(run=lambda config, workdir: started.append((config, workdir)))
-    monkeypatch.setitem(sys.modules, "ranet_jax.training.loop", loop)
-    monkeypatch.setattr(ranet_jax.training, "loop", loop, raising=False)
+    monkeypatch.setattr(
+        "ranet_jax.training.loop.run", lambda config, workdir: started.append((config, workdir))
+    )
     return started
 
 
@@ -68,9 +66,7 @@ def test_processes_are_joined_around_the_run(more, joined, given, runs, tmp_path
         yield
         seen.append(len(runs))
 
-    pods = types.SimpleNamespace(join=join)
-    monkeypatch.setitem(sys.modules, "ranet_jax.training.distributed", pods)
-    monkeypatch.setattr(ranet_jax.training, "distributed", pods, raising=False)
+    monkeypatch.setattr("ranet_jax.training.distributed.join", join)
     assert cli.main(["train", *given, "--workdir", str(tmp_path / "run"), *more]) == 0
     assert seen == ([(joined, 0), 1] if joined else []) and len(runs) == 1
 
@@ -78,10 +74,10 @@ def test_processes_are_joined_around_the_run(more, joined, given, runs, tmp_path
 def test_nothing_asks_for_devices_before_processes_can_join(given, tmp_path):
     """JAX refuses to join processes once it has looked for its devices."""
     program = (
-        "import sys, types; from jax._src import xla_bridge; from ranet_jax import cli\n"
+        "import sys, types; from jax._src import xla_bridge; from ranet_jax.cli.main import main\n"
         "def run(config, workdir): print('devices known:', xla_bridge.backends_are_initialized())\n"
         "sys.modules['ranet_jax.training.loop'] = types.SimpleNamespace(run=run)\n"
-        "sys.exit(cli.main(sys.argv[1:]))"
+        "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "train", *given, "--workdir", str(tmp_path / "run")],
