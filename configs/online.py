@@ -23,7 +23,7 @@ def get_config():
     config.data.batch_size = 1  # not in the paper: what fits wherever the network can be run
     config.data.workers = 0
     config.data.threads = 1
-    config.optimiser.learning_rate = 1e-6
+    config.optimizer.learning_rate = 1e-6
     config.held_out.every = 0  # there is nothing but that frame
     config.log.every = 10
     config.log.pictures = 0

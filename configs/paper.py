@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     # "default", the network that ships.
     config.init_from = "weights/resnet101.pth"  # torchvision's, under this name
     config.precision = "float32"  # of the convolutions; not in the paper
-    config.rematerialise = False  # True: less memory, a third more time
+    config.remat = False  # True: less memory, a third more time
 
     config.model = ConfigDict()
     config.model.objects = "single"  # or "multi" (section 3.3)
@@ -42,9 +42,9 @@ def get_config() -> ConfigDict:
     config.data.objects = "merged"  # or "sampled", "multi"
     config.data.crops = "object"  # as in testing: the box around the object, 1.5 times enlarged
     config.data.jitter = 0.1  # of that box; not in the paper
-    config.data.max_interval = 5  # frames between previous mask and current frame
-    config.data.false_positives = 0.0  # share of previous masks with background in them
-    config.data.false_negatives = 0.0  # share of previous masks without a part of the object
+    config.data.max_frame_gap = 5  # frames between previous mask and current frame
+    config.data.extra_region_prob = 0.0  # share of previous masks with background in them
+    config.data.missing_region_prob = 0.0  # share of previous masks without a part of the object
     config.data.occlusions = 0.0  # share of current frames with something before the object
     config.data.min_area = 0.001  # objects below a thousandth of the frame teach nothing
     config.data.batch_size = 16  # of all devices and hosts together; not in the paper
@@ -58,18 +58,18 @@ def get_config() -> ConfigDict:
     config.augment.scale = (0.75, 1.25)
     config.augment.crop = 0.2  # "random cropping"; how much is not in the paper
     config.augment.flip = 0.5  # not in the paper: a mirrored object is as good an example
-    config.augment.colour = 0.0
+    config.augment.color = 0.0
     config.augment.previous_warp = 0.05  # slight, as in MaskTrack, which the paper follows
     config.augment.coarsening = 0.01
 
-    config.optimiser = ConfigDict()  # Adam
-    config.optimiser.learning_rate = 1e-5
-    config.optimiser.warmup_steps = 0
-    config.optimiser.schedule = "constant"  # "initial" rate in the paper, but no decay is named
-    config.optimiser.clip_norm = 0.0  # 0: none
-    config.optimiser.backbone_rate = 1.0  # the backbone learns as fast as the rest
-    config.optimiser.accumulate = 1
-    config.optimiser.averaging = 0.0  # decay of a running mean of the weights; 0: none
+    config.optimizer = ConfigDict()  # Adam
+    config.optimizer.learning_rate = 1e-5
+    config.optimizer.warmup_steps = 0
+    config.optimizer.schedule = "constant"  # "initial" rate in the paper, but no decay is named
+    config.optimizer.clip_norm = 0.0  # 0: none
+    config.optimizer.backbone_lr_multiplier = 1.0  # the backbone learns as fast as the rest
+    config.optimizer.grad_accum_steps = 1
+    config.optimizer.ema_decay = 0.0  # decay of a running mean of the weights; 0: none
 
     config.held_out = ConfigDict()  # J on these, while training
     config.held_out.dataset = "davis2016"

@@ -36,9 +36,9 @@ def _static(config):
     config.model.reduction_size = 1  # a third of the parameters, as in the paper's supplement
     config.data.update(sets=((PHOTOGRAPHS, 8.0), (INSTANCES, 1.0)), objects="sampled")
     config.data.update(height=192, width=320, batch_size=4, workers=0, threads=2)
-    config.augment.colour = 0.2
-    config.optimiser.update(learning_rate=5e-4, warmup_steps=40, clip_norm=1.0)
-    config.optimiser.update(backbone_rate=0.0, averaging=0.98)
+    config.augment.color = 0.2
+    config.optimizer.update(learning_rate=5e-4, warmup_steps=40, clip_norm=1.0)
+    config.optimizer.update(backbone_lr_multiplier=0.0, ema_decay=0.98)
     config.held_out.update(split="train", sequences=HELD_OUT, frames=10, every=150)
     config.log.update(every=10, pictures=150, checkpoint=50)
 
@@ -51,16 +51,16 @@ def _video(config):
     config.data.objects = "merged"
     config.data.exclude = HELD_OUT
     # After stage 1 the network trusts the previous mask too much: what it loses it never finds.
-    config.data.max_interval = 8
+    config.data.max_frame_gap = 8
     config.augment.update(previous_warp=0.15, coarsening=0.03)
-    config.optimiser.warmup_steps = 20
+    config.optimizer.warmup_steps = 20
 
 
 def _gentle(config):
     config.init_from = "runs/ranet50-video"
     config.steps = 150
     config.augment.update(warp=0.05, rotation=10.0, scale=(0.9, 1.1))
-    config.optimiser.warmup_steps = 0
+    config.optimizer.warmup_steps = 0
 
 
 def _larger(config):
@@ -68,7 +68,7 @@ def _larger(config):
     config.steps = 560
     config.data.update(height=256, width=448)
     config.data.frame_scale = 2  # at this size a frame loses details that a crop of it has room for
-    config.optimiser.update(warmup_steps=20, schedule="cosine")
+    config.optimizer.update(warmup_steps=20, schedule="cosine")
     config.held_out.every = 80
 
 
@@ -76,8 +76,8 @@ def _robust(config):
     config.init_from = "runs/ranet50-larger"
     config.steps = 700  # the best was step 200, after which it was stopped
     # Until here the network has seen no mask with background in it, and never lets go of it.
-    config.data.update(false_positives=0.5, false_negatives=0.2)
-    config.optimiser.learning_rate = 3e-4
+    config.data.update(extra_region_prob=0.5, missing_region_prob=0.2)
+    config.optimizer.learning_rate = 3e-4
     config.held_out.update(frames=40, every=100)
 
 
@@ -85,7 +85,7 @@ def _occluded(config):
     config.init_from = "runs/ranet50-robust"
     config.steps = 180
     config.data.occlusions = 0.4  # what stands in front of the object was taken for it
-    config.optimiser.update(learning_rate=2.5e-4, warmup_steps=5)
+    config.optimizer.update(learning_rate=2.5e-4, warmup_steps=5)
     config.held_out.every = 60
 
 
@@ -94,7 +94,7 @@ def _balanced(config):
     config.init_from = "runs/ranet50-larger,runs/ranet50-occluded"
     config.steps = 300
     config.data.sets = ((VIDEOS, 2.0), (PHOTOGRAPHS, 1.0))
-    config.data.update(false_positives=0.25, false_negatives=0.1, occlusions=0.2)
-    config.optimiser.learning_rate = 2e-4
+    config.data.update(extra_region_prob=0.25, missing_region_prob=0.1, occlusions=0.2)
+    config.optimizer.learning_rate = 2e-4
     config.held_out.every = 100
     config.log.update(checkpoint=100, keep=3)  # ranet50_finer.py needs the first of them

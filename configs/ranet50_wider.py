@@ -25,6 +25,6 @@ def get_config():
         ("videos={root}/DAVIS17_first_frames", 0.3),
         (ranet50.INSTANCES, 0.2),
     )
-    config.data.update(false_positives=0.4, false_negatives=0.15, occlusions=0.3)
+    config.data.update(extra_region_prob=0.4, missing_region_prob=0.15, occlusions=0.3)
     config.held_out.every = 80
     return config

@@ -38,11 +38,11 @@ def get_config():
     config.augment.rotation = 10.0
     config.augment.scale = (0.9, 1.1)
 
-    config.optimiser.learning_rate = 1e-3
-    config.optimiser.warmup_steps = 50
-    config.optimiser.schedule = "cosine"
-    config.optimiser.clip_norm = 1.0
-    config.optimiser.averaging = 0.99
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.warmup_steps = 50
+    config.optimizer.schedule = "cosine"
+    config.optimizer.clip_norm = 1.0
+    config.optimizer.ema_decay = 0.99
 
     config.held_out.split = "train"
     config.held_out.sequences = HELD_OUT

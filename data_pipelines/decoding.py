@@ -57,8 +57,8 @@ def decode_image(
     """
     if data[:2] == _JPEG:
         try:
-            height, width, colourspace, _ = simplejpeg.decode_jpeg_header(data)
-            if colourspace not in ("CMYK", "YCCK"):
+            height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+            if colorspace not in ("CMYK", "YCCK"):
                 wanted = min_size if height > min_size[0] and width > min_size[1] else (0, 0)
                 return simplejpeg.decode_jpeg(
                     data,
@@ -97,13 +97,13 @@ def decode_ids(data: bytes, name: str, rule: str = "auto") -> HostIds:
         rule: how pixel values stand for objects.
             `auto`: palette indices are ids (255, the customary void, is background); grey values
             are ids unless one of them reaches 128, then the mask is a binary one, cut at 128;
-            colours are `instances`.
+            colors are `instances`.
             `ids`: the values are ids, 255 is background.
-            `binary`: 1 where the value, or a channel of a colour, is 128 or more (any index but 0
+            `binary`: 1 where the value, or a channel of a color, is 128 or more (any index but 0
             and 255 in a palette mask).
-            `instances`: each distinct value or colour but 0 (black) is one object, numbered in
+            `instances`: each distinct value or color but 0 (black) is one object, numbered in
             ascending order.
-            Colours that all come from the palette of PASCAL VOC, which DAVIS uses, are its indices
+            Colors that all come from the palette of PASCAL VOC, which DAVIS uses, are its indices
             whatever the rule, so that an object keeps its id in every frame.
     An alpha channel is ignored.
 
@@ -124,7 +124,7 @@ def decode_ids(data: bytes, name: str, rule: str = "auto") -> HostIds:
         elif rule == "binary":
             return (values.max(axis=-1) >= 128).astype(np.uint8)
         else:
-            return _colours_to_ids(values, name)
+            return _colors_to_ids(values, name)
     if image.mode == "1":
         return values.astype(np.uint8)
     if rule == "instances":
@@ -219,20 +219,20 @@ def _number(values: np.ndarray, name: str) -> HostIds:
     return ids.astype(np.uint8)[inverse.reshape(values.shape)]
 
 
-def _colours_to_ids(pixels: np.ndarray, name: str) -> HostIds:
+def _colors_to_ids(pixels: np.ndarray, name: str) -> HostIds:
     red, green, blue = (pixels[..., c].astype(np.int32) for c in range(3))
-    colours = (red << 16) + (green << 8) + blue
+    colors = (red << 16) + (green << 8) + blue
     palette = _voc_palette()
-    present = np.unique(colours)
+    present = np.unique(colors)
     if len(present) <= len(palette) and np.isin(present, palette).all():
         order = np.argsort(palette)
-        return order[np.searchsorted(palette, colours, sorter=order)].astype(np.uint8)
-    return _number(colours, name)
+        return order[np.searchsorted(palette, colors, sorter=order)].astype(np.uint8)
+    return _number(colors, name)
 
 
 @functools.cache
 def _voc_palette() -> np.ndarray:
-    """The 255 colours of PASCAL VOC (the void left out), as 0xRRGGBB: bits 0, 3, 6 of an index are
+    """The 255 colors of PASCAL VOC (the void left out), as 0xRRGGBB: bits 0, 3, 6 of an index are
     red's top bits, 1, 4, 7 green's."""
     indices = np.arange(_VOID)
     channels = [

@@ -39,10 +39,11 @@ class ExampleSettings:
             objects, the others are background; `multi`: up to `slots` of them, in random order.
         crops: `object`: the box around the object, as at test time; `frame`: the whole frame.
         jitter: the box's size and place vary by up to this share of its size.
-        max_interval: the previous mask is that of a frame at most so many frames from the current.
+        max_frame_gap: the previous mask is that of a frame at most so many frames from the current.
         min_area: an object smaller than this share of the frame counts as missing.
-        false_positives: share of examples whose previous mask has pieces of background in it.
-        false_negatives: share of examples whose previous mask lacks a part of the object, or all.
+        extra_region_prob: share of examples whose previous mask has pieces of background in it.
+        missing_region_prob: share of examples whose previous mask lacks a part of the object, or
+            all of it.
         occlusions: share of examples with something in front of the object in the current frame.
 
     Raises:
@@ -56,10 +57,10 @@ class ExampleSettings:
     objects: Objects = "merged"
     crops: Crops = "object"
     jitter: float = 0.1
-    max_interval: int = 5
+    max_frame_gap: int = 5
     min_area: float = 0.001
-    false_positives: float = 0.0
-    false_negatives: float = 0.0
+    extra_region_prob: float = 0.0
+    missing_region_prob: float = 0.0
     occlusions: float = 0.0
 
     def __post_init__(self):
@@ -80,12 +81,12 @@ class ExampleSettings:
                 f"{self.slots} object slots do not go with `objects={self.objects}`: "
                 "it takes one slot, or from 1 to 254 with `objects=multi`."
             )
-        if not 0 <= self.jitter < 1 or not 0 <= self.min_area < 1 or self.max_interval < 1:
+        if not 0 <= self.jitter < 1 or not 0 <= self.min_area < 1 or self.max_frame_gap < 1:
             raise InputError(
-                "jitter and min_area are shares from 0 to below 1, and max_interval is 1 or more: "
-                f"got {self.jitter}, {self.min_area} and {self.max_interval}."
+                "jitter and min_area are shares from 0 to below 1, and max_frame_gap is 1 or more: "
+                f"got {self.jitter}, {self.min_area} and {self.max_frame_gap}."
             )
-        for name in ("false_positives", "false_negatives", "occlusions"):
+        for name in ("extra_region_prob", "missing_region_prob", "occlusions"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is a share from 0 to 1; got {getattr(self, name)}.")
 
@@ -144,7 +145,7 @@ def make_example(
         frames do not show an object well enough to learn from.
     """
     length = source.lengths[clip]
-    template, previous = draw_frames(length, frame, rng, settings.max_interval)
+    template, previous = draw_frames(length, frame, rng, settings.max_frame_gap)
     views = {t: _View(source, clip, t, settings, masks) for t in {template, frame, previous}}
     slot_of = assign_slots(views[template].areas(), views[frame].areas(), rng, settings)
     if slot_of is None:
@@ -154,7 +155,7 @@ def make_example(
         return None
     images = {t: views[t].image() for t in {template, frame}}
     previous_ids = mistakes.mistaken(
-        ids[previous], rng, settings.false_positives, settings.false_negatives
+        ids[previous], rng, settings.extra_region_prob, settings.missing_region_prob
     )
     image, truth = images[frame], ids[frame]
     if settings.occlusions and rng.random() < settings.occlusions:
@@ -170,12 +171,12 @@ def make_example(
         "previous_ids": previous_ids,
         "box": _draw_box(previous_ids, views[frame].layout, rng, settings),
         "valid": np.arange(1, settings.slots + 1) <= slot_of.max(),
-        "twin": np.asarray(length == 1),
+        "is_static": np.asarray(length == 1),
     }
 
 
 def draw_frames(
-    length: int, frame: int, rng: np.random.Generator, max_interval: int
+    length: int, frame: int, rng: np.random.Generator, max_frame_gap: int
 ) -> tuple[int, int]:
     """Template and previous frame for a current one: any other, and another one nearby."""
     if length == 1:
@@ -183,7 +184,7 @@ def draw_frames(
     template = int(rng.integers(length - 1))
     near = [
         t
-        for t in range(frame - max_interval, frame + max_interval + 1)
+        for t in range(frame - max_frame_gap, frame + max_frame_gap + 1)
         if 0 <= t < length and t != frame
     ]
     return template + (template >= frame), int(rng.choice(near))

@@ -16,27 +16,27 @@ _MOST_PIECES = 3
 def mistaken(
     ids: canvas.IdCanvas,
     rng: np.random.Generator,
-    false_positives: float,
-    false_negatives: float,
+    extra_region_prob: float,
+    missing_region_prob: float,
 ) -> canvas.IdCanvas:
     """The mask, with such a share of chances to have either kind of mistake in it.
 
     Args:
         ids: slot numbers, at least one of them not 0.
         rng: draws the mistakes.
-        false_positives: the chance of `add_false_positives`.
-        false_negatives: the chance of `add_false_negatives`.
+        extra_region_prob: the chance of `add_extra_regions`.
+        missing_region_prob: the chance of `remove_regions`.
     """
     found = ids
-    if false_negatives and rng.random() < false_negatives:
-        found = add_false_negatives(ids, rng)
-    if false_positives and rng.random() < false_positives:
+    if missing_region_prob and rng.random() < missing_region_prob:
+        found = remove_regions(ids, rng)
+    if extra_region_prob and rng.random() < extra_region_prob:
         # A piece that covers the object does not bring back what was lost.
-        found = np.where(ids == 0, add_false_positives(ids, rng), found)
+        found = np.where(ids == 0, add_extra_regions(ids, rng), found)
     return found
 
 
-def add_false_positives(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.IdCanvas:
+def add_extra_regions(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.IdCanvas:
     """The mask with one to three pieces of background taken for an object.
 
     A piece has the shape of an object of the mask, 0.2 to 1 times as large, mirrored or not, and
@@ -60,7 +60,7 @@ def add_false_positives(ids: canvas.IdCanvas, rng: np.random.Generator) -> canva
     return mistaken
 
 
-def add_false_negatives(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.IdCanvas:
+def remove_regions(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.IdCanvas:
     """The mask without what lies in a rectangle: a part of the objects, or all of them.
 
     Args:

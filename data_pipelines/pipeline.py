@@ -25,7 +25,7 @@ from ranet_jax.training import augment
 
 DEFAULT_DATA_DIR = "~/tensorflow_datasets"
 DEFAULT_ROOT = "data"
-NO_AUGMENTATION = augment.NOTHING
+NO_AUGMENTATION = augment.IDENTITY
 _LOADER_SETTINGS = ("batch_size", "max_corrupt", "seed", "threads", "workers")
 
 
@@ -154,7 +154,7 @@ def augmentation_settings(section: Mapping[str, Any], data: Mapping[str, Any]) -
     Raises:
         InputError: a setting is unknown.
     """
-    _refuse_unknown("augment", section, augment.NOTHING)
+    _refuse_unknown("augment", section, augment.IDENTITY)
     return {**section, "frame_scale": data.get("frame_scale", 1)}
 
 

@@ -13,8 +13,8 @@ from ranet_jax.training import augment
 
 COLUMNS = ("template", "current frame", "previous mask", "target")
 _GAP, _HEADING = 4, 18
-# The first colours of the palette of PASCAL VOC and DAVIS, brightened to show on photographs.
-_COLOURS = np.array(
+# The first colors of the palette of PASCAL VOC and DAVIS, brightened to show on photographs.
+_COLORS = np.array(
     [(240, 60, 60), (60, 220, 60), (240, 220, 40), (70, 110, 255), (230, 70, 230), (60, 220, 220)],
     np.float32,
 )
@@ -75,15 +75,15 @@ def _tiles(batch: Mapping[str, np.ndarray], i: int) -> list[np.ndarray]:
 
 
 def _tint(image: np.ndarray, masks: np.ndarray, opacity: float = 0.5) -> np.ndarray:
-    """The image in [0, 1] with each mask in its colour."""
-    for mask, colour in zip(masks, _colours(len(masks)), strict=True):
+    """The image in [0, 1] with each mask in its color."""
+    for mask, color in zip(masks, _colors(len(masks)), strict=True):
         share = opacity * mask[..., None]
-        image = image * (1 - share) + share * colour / 255
+        image = image * (1 - share) + share * color / 255
     return image
 
 
-def _colours(count: int) -> Iterable[np.ndarray]:
-    return (_COLOURS[i % len(_COLOURS)] for i in range(count))
+def _colors(count: int) -> Iterable[np.ndarray]:
+    return (_COLORS[i % len(_COLORS)] for i in range(count))
 
 
 def _arrange(

@@ -33,8 +33,8 @@ Image = Float[Array, "*b h w c"]
 FeatureMap = Float[Array, "b h w c"]
 
 # Matching.
-Features = Float[Array, "b h w c"]  # l2-normalised over c
-Template = Float[Array, "b k c"]  # pooled to the template grid, not normalised again
+Features = Float[Array, "b h w c"]  # l2-normalized over c
+Template = Float[Array, "b k c"]  # pooled to the template grid, not normalized again
 TemplateMasks = Float[Array, "b n k"]  # area share of each object in each template cell
 SimilarityMaps = Float[Array, "b h w k"]
 RankedMaps = Float[Array, "b n h w r"]

@@ -52,8 +52,8 @@ def overrides(root: Path, **changes) -> list[str]:
         "data.threads": 1,
         "model.width": 8,
         "steps": 4,
-        "optimiser.warmup_steps": 2,
-        "optimiser.schedule": "constant",  # whatever the number of steps, one program
+        "optimizer.warmup_steps": 2,
+        "optimizer.schedule": "constant",  # whatever the number of steps, one program
         "held_out.sequences": HELD_OUT,
         "held_out.frames": 4,
         "held_out.every": 4,

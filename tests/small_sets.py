@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # the first colours of DAVIS
+PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # the first colors of DAVIS
 
 
 def encode(pixels: np.ndarray, kind: str = "PNG", mode: str | None = None) -> bytes:
@@ -23,7 +23,7 @@ def encode(pixels: np.ndarray, kind: str = "PNG", mode: str | None = None) -> by
 
 
 def photograph(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """Smooth random colours, which JPEG keeps well."""
+    """Smooth random colors, which JPEG keeps well."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
     return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))

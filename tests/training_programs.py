@@ -63,28 +63,28 @@ def devices(out: Path) -> None:
     import optax
 
     from ranet_jax.training import train_step as train
-    from ranet_jax.training.augment import NOTHING
+    from ranet_jax.training.augment import IDENTITY
 
     # Neither ranks nor maxima nor warps: rounding lets maps change places, and pixels of a mask.
     model, params, batch = _setup("single", ranking="none")
-    views = {**NOTHING, "crop": 0.2, "flip": 0.5}
+    views = {**IDENTITY, "crop": 0.2, "flip": 0.5}
     # Not Adam, which turns the rounding of a gradient that is zero into a whole step.
-    optimiser = optax.sgd(1e-3)
+    optimizer = optax.sgd(1e-3)
     results = {}
     for name, count, parts in (("one", 1, 1), ("eight", 8, 1), ("parts", 1, 2)):
         step = train.make_step(
             model,
-            optimiser,
+            optimizer,
             augmentation=views,
-            averaging=0.9,
-            accumulate=parts,
+            ema_decay=0.9,
+            grad_accum_steps=parts,
             devices=jax.devices()[:count],
         )
-        state = train.create_state(params, optimiser, seed=3, averaging=0.9)
+        state = train.create_state(params, optimizer, seed=3, ema_decay=0.9)
         state, metrics = step(state, _spread(batch, count))
         results |= {f"{name}:{k}": np.asarray(v) for k, v in metrics.compute().items()}
         results |= {f"{name}:params/{k}": v for k, v in _flat(state.params).items()}
-        results |= {f"{name}:average/{k}": v for k, v in _flat(state.average).items()}
+        results |= {f"{name}:ema_params/{k}": v for k, v in _flat(state.ema_params).items()}
         results[f"{name}:step"] = np.asarray(state.step)
     results |= {f"start:params/{k}": v for k, v in _flat(params).items()}
     np.savez(out, **results)
@@ -93,14 +93,14 @@ def devices(out: Path) -> None:
 def learning(out: Path) -> None:
     """Steps on one batch, for several objects, with a frozen backbone and rematerialisation."""
     from ranet_jax.training import train_step as train
-    from ranet_jax.training.optimizer import make_optimiser
+    from ranet_jax.training.optimizer import make_optimizer
 
-    model, params, batch = _setup("multi", rematerialise=True)
-    optimiser = make_optimiser(learning_rate=3e-3, steps=40, backbone_rate=0)
-    from ranet_jax.training.augment import NOTHING
+    model, params, batch = _setup("multi", remat=True)
+    optimizer = make_optimizer(learning_rate=3e-3, steps=40, backbone_lr_multiplier=0)
+    from ranet_jax.training.augment import IDENTITY
 
-    step = train.make_step(model, optimiser, augmentation=NOTHING, freeze_backbone=True)
-    state = train.create_state(params, optimiser, seed=0)
+    step = train.make_step(model, optimizer, augmentation=IDENTITY, freeze_backbone=True)
+    state = train.create_state(params, optimizer, seed=0)
     measured = []
     for _ in range(25):
         state, metrics = step(state, _spread(batch, 1))
@@ -128,13 +128,13 @@ def pages(out: Path, *names: str) -> None:
     from ranet_jax.models.initialization import init_params
     from ranet_jax.training import config as configs
     from ranet_jax.training import train_step as train
-    from ranet_jax.training.optimizer import make_optimiser
+    from ranet_jax.training.optimizer import make_optimizer
 
     # One rate for all: it is part of the program, and equal programs are compiled once.
     small = [
-        "optimiser.learning_rate=1e-4",
-        "optimiser.warmup_steps=0",
-        "optimiser.schedule=constant",
+        "optimizer.learning_rate=1e-4",
+        "optimizer.warmup_steps=0",
+        "optimizer.schedule=constant",
         "model.depth=14",
         "model.width=8",
         "data.height=64",
@@ -154,10 +154,10 @@ def pages(out: Path, *names: str) -> None:
             f"{path}:{variant}" if variant else str(path), [f"--config.{s}" for s in small]
         )
         model = configs.model_of(config)
-        optimiser = make_optimiser(**configs.optimiser_arguments(config))
-        step = train.make_step(model, optimiser, **configs.step_arguments(config))
+        optimizer = make_optimizer(**configs.optimizer_arguments(config))
+        step = train.make_step(model, optimizer, **configs.step_arguments(config))
         params = init_params(model, seed=0)
-        state = train.create_state(params, optimiser, **configs.state_arguments(config))
+        state = train.create_state(params, optimizer, **configs.state_arguments(config))
         slots = config.data.slots
         batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots)
         batch = _spread(_enlarged(batch, config.data.frame_scale), 1)

@@ -101,7 +101,7 @@ class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 stem,
                 {
                     "name": stem,
-                    "image": colour_bytes(photograph, image),
+                    "image": color_bytes(photograph, image),
                     "mask": decoding.encode_ids(ids),
                 },
             )
@@ -125,7 +125,7 @@ def mask_feature(doc: str) -> tfds.features.Image:
     )
 
 
-def colour_bytes(data: bytes, name: str) -> bytes:
+def color_bytes(data: bytes, name: str) -> bytes:
     """The photograph as published where it is an 8-bit RGB image; anything else (grayscale,
     palette, CMYK) as an RGB PNG.
 

@@ -21,7 +21,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Case:
     """One program that takes its turn in every round.
 
     Attributes:
@@ -45,15 +45,15 @@ class Times:
     processor: tuple[float, ...]
 
 
-def alternate(contestants: Sequence[Contestant], rounds: int) -> list[Times]:
-    """Runs all contestants in turn, `rounds` times, after a round that is not counted."""
-    measured = [([], []) for _ in contestants]
-    for contestant in contestants:
-        contestant.run()
+def interleave(cases: Sequence[Case], rounds: int) -> list[Times]:
+    """Runs all cases in turn, `rounds` times, after a round that is not counted."""
+    measured = [([], []) for _ in cases]
+    for case in cases:
+        case.run()
     for _ in range(rounds):
-        for contestant, (wall, processor) in zip(contestants, measured, strict=True):
+        for case, (wall, processor) in zip(cases, measured, strict=True):
             clocks = time.perf_counter(), time.process_time()
-            contestant.run()
+            case.run()
             wall.append(time.perf_counter() - clocks[0])
             processor.append(time.process_time() - clocks[1])
     return [Times(tuple(wall), tuple(processor)) for wall, processor in measured]

@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool
 from PIL import Image
 
 from ranet_jax.array_typing import Frame, HostMask, ObjectMasks, Params
-from ranet_jax.benchmarks.interleave import Contestant, Memory, alternate, ratio
+from ranet_jax.benchmarks.interleave import Case, Memory, interleave, ratio
 from ranet_jax.benchmarks.lines import MIB, print_header, print_network, print_pipeline
 from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
 from ranet_jax.demo.clip import render_clip
@@ -201,33 +201,33 @@ def _network_group(
 ) -> list[dict[str, Any]]:
     """Times all numbers of objects, and PyTorch beside each, in the same rounds."""
     inputs = {count: network_inputs(model, params, size, count, batch) for count in objects}
-    contestants = [_compiled(model, params, inputs[count]) for count in objects]
+    cases = [_compiled(model, params, inputs[count]) for count in objects]
     if against_torch:
-        contestants += [_torch_contestant(model, params, inputs[count]) for count in objects]
-    times = alternate(contestants, repeats)
-    cases = []
-    for index, (contestant, measured) in enumerate(zip(contestants, times, strict=True)):
+        cases += [_torch_case(model, params, inputs[count]) for count in objects]
+    times = interleave(cases, repeats)
+    results = []
+    for index, (case, measured) in enumerate(zip(cases, times, strict=True)):
         count = index % len(objects)
-        case = {**group, "objects": objects[count], "program": contestant.label}
-        case |= {"seconds": measured.wall, "processor_seconds": measured.processor}
-        case["frames_per_second"] = batch / statistics.median(measured.wall)
-        if contestant.memory is not None:
-            case |= {
-                "compile_seconds": contestant.compile_seconds,
-                "memory_bytes": asdict(contestant.memory) | {"total": contestant.memory.total},
+        result = {**group, "objects": objects[count], "program": case.label}
+        result |= {"seconds": measured.wall, "processor_seconds": measured.processor}
+        result["frames_per_second"] = batch / statistics.median(measured.wall)
+        if case.memory is not None:
+            result |= {
+                "compile_seconds": case.compile_seconds,
+                "memory_bytes": asdict(case.memory) | {"total": case.memory.total},
             }
             if count:
-                case["times_first"] = ratio(measured.wall, times[0].wall)
+                result["times_first"] = ratio(measured.wall, times[0].wall)
             if against_torch:
                 other = times[index + len(objects)]
-                case["ratio_to_torch"] = ratio(measured.wall, other.wall)
-                case["processor_ratio_to_torch"] = ratio(measured.processor, other.processor)
-        cases.append(case)
-        print_network(case, objects[0])
-    return cases
+                result["ratio_to_torch"] = ratio(measured.wall, other.wall)
+                result["processor_ratio_to_torch"] = ratio(measured.processor, other.processor)
+        results.append(result)
+        print_network(result, objects[0])
+    return results
 
 
-def _compiled(model: RANet, params: Params, inputs: NetworkInputs) -> Contestant:
+def _compiled(model: RANet, params: Params, inputs: NetworkInputs) -> Case:
     arguments = (
         params,
         inputs.template,
@@ -241,12 +241,10 @@ def _compiled(model: RANet, params: Params, inputs: NetworkInputs) -> Contestant
     seconds = time.perf_counter() - start
     plan = program.memory_analysis()
     memory = Memory(plan.argument_size_in_bytes, plan.output_size_in_bytes, plan.temp_size_in_bytes)
-    return Contestant(
-        "ranet-jax", lambda: jax.block_until_ready(program(*arguments)), seconds, memory
-    )
+    return Case("ranet-jax", lambda: jax.block_until_ready(program(*arguments)), seconds, memory)
 
 
-def _torch_contestant(model: RANet, params: Params, inputs: NetworkInputs) -> Contestant:
+def _torch_case(model: RANet, params: Params, inputs: NetworkInputs) -> Case:
     from ranet_jax.benchmarks.torch_reference import fastest_step
 
     layout, step = fastest_step(
@@ -257,7 +255,7 @@ def _torch_contestant(model: RANet, params: Params, inputs: NetworkInputs) -> Co
         np.asarray(inputs.previous_masks),
         threads=usable_cores(),
     )
-    return Contestant(f"PyTorch, {layout}", step)
+    return Case(f"PyTorch, {layout}", step)
 
 
 def _time_pipeline(

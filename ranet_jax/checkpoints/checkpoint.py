@@ -25,7 +25,7 @@ from ranet_jax.models.ranet import RANet
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 # Fields of the module that are not settings of the trained network.
-_NOT_SAVED = {"dtype", "rematerialise", "parent", "name"}
+_NOT_SAVED = {"dtype", "remat", "parent", "name"}
 
 
 def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> None:

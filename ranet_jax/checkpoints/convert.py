@@ -114,7 +114,7 @@ def from_ranet(state: StateDict, objects: Objects) -> tuple[RANet, Params, list[
 
 
 def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, Params, list[str]]:
-    """Model, parameters and remarks from a torchvision ResNet; the rest is initialised.
+    """Model, parameters and remarks from a torchvision ResNet; the rest is initialized.
 
     Batch norm's scale and shift become those of instance norm (paper section 3.4); its running
     statistics have no place in the network.
@@ -131,7 +131,7 @@ def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, P
     names = {path: published_name(path).removeprefix("base_model.") for path in flat}
     backbone = _assign(flat, used, names)["backbone"]
     params = init_params(model, seed, backbone)
-    fresh = "The backbone is pre-trained; all other modules are initialised and not trained yet."
+    fresh = "The backbone is pre-trained; all other modules are initialized and not trained yet."
     return model, params, [*_skipped_lines(skipped), fresh]
 
 

@@ -112,7 +112,7 @@ class RunCheckpoints:
             train: the same.
 
         Raises:
-            InputError: it is damaged, or was made by a run with another network or optimiser.
+            InputError: it is damaged, or was made by a run with another network or optimizer.
         """
         targets = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), (params, train))
         items = ocp.args.Composite(
@@ -128,7 +128,7 @@ class RunCheckpoints:
         except Exception as error:  # storage errors come in every type
             raise InputError(
                 f"The checkpoint {self._folder / str(step)} is damaged, or was made by another "
-                "network or optimiser; remove it to go on from the one before."
+                "network or optimizer; remove it to go on from the one before."
             ) from error
 
     def close(self) -> None:

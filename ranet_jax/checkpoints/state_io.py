@@ -38,16 +38,16 @@ def restore(checkpoints: RunCheckpoints, step: int, like: TrainState) -> tuple[T
         like: a state of the same shapes and types.
 
     Raises:
-        InputError: the checkpoint is damaged, or of another network or optimiser.
+        InputError: the checkpoint is damaged, or of another network or optimizer.
     """
     saved = checkpoints.restore(step, averaged_params(like), _beside(like))
     params, train = jax.tree.map(jnp.asarray, (saved.params, saved.train))
-    averaged = like.average is not None
+    averaged = like.ema_params is not None
     state = TrainState(
         step=train["step"],
         params=train["params"] if averaged else params,
         opt_state=train["opt_state"],
-        average=params if averaged else None,
+        ema_params=params if averaged else None,
         key=train["key"],
     )
     return state, saved
@@ -56,4 +56,4 @@ def restore(checkpoints: RunCheckpoints, step: int, like: TrainState) -> tuple[T
 def _beside(state: TrainState) -> PyTree:
     """What a state has beside the parameters to ship: those being trained, if they are others."""
     kept = {"step": state.step, "opt_state": state.opt_state, "key": state.key}
-    return kept if state.average is None else {**kept, "params": state.params}
+    return kept if state.ema_params is None else {**kept, "params": state.params}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ranet_jax.inference.segmenter import Segmenter
     from ranet_jax.models.ranet import RANet
 
-_ONLINE_RATE = 1e-6
+_ONLINE_LR = 1e-6
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_online_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--online`, `--online-rate` and `--online-batch`."""
+    """Adds `--online`, `--online-lr` and `--online-batch`."""
     parser.add_argument(
         "--online",
         type=_whole_number(0),
@@ -71,10 +71,10 @@ def add_online_arguments(parser: argparse.ArgumentParser) -> None:
         help="fine-tune on each video's first frame for N iterations (default: not at all)",
     )
     parser.add_argument(
-        "--online-rate",
+        "--online-lr",
         type=_rate,
         metavar="RATE",
-        help=f"learning rate of --online (default: {_ONLINE_RATE})",
+        help=f"learning rate of --online (default: {_ONLINE_LR})",
     )
     parser.add_argument(
         "--online-batch",
@@ -91,13 +91,13 @@ def online_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         InputError: its rate or its batch is given, and no number of iterations.
     """
     if arguments.online:
-        learning_rate = arguments.online_rate or _ONLINE_RATE
+        learning_rate = arguments.online_lr or _ONLINE_LR
         batch_size = arguments.online_batch or 1
         settings = {"learning_rate": learning_rate, "batch_size": batch_size}
         return {"online": {"iterations": arguments.online, **settings}}
-    if arguments.online_rate or arguments.online_batch:
+    if arguments.online_lr or arguments.online_batch:
         raise InputError(
-            "--online-rate and --online-batch change nothing without --online N: say for how many "
+            "--online-lr and --online-batch change nothing without --online N: say for how many "
             "iterations to fine-tune."
         )
     return {}

@@ -113,7 +113,7 @@ def describe_memory(config: Any) -> Iterator[str]:
         configs.model_of(config),
         size=size,
         slots=config.data.slots,
-        optimiser=configs.optimiser_arguments(config),
+        optimizer=configs.optimizer_arguments(config),
         step=configs.step_arguments(config),
     )
 
@@ -170,7 +170,7 @@ def _data(config: Any) -> Iterator[str]:
 def _batch(config: Any) -> Iterator[str]:
     import jax
 
-    devices, parts = jax.device_count(), config.optimiser.accumulate
+    devices, parts = jax.device_count(), config.optimizer.grad_accum_steps
     size = config.data.batch_size
     kind = jax.devices()[0].device_kind
     yield (

@@ -136,14 +136,14 @@ def _cut_out(photograph: np.ndarray, outline: str, scale: float) -> np.ndarray:
     stencil = stencil.filter(ImageFilter.GaussianBlur(1.6 * fine))
     stencil = stencil.resize((width, height), Image.Resampling.BOX)
     coverage = np.clip(2 * (np.asarray(stencil, np.float32) / 255) - 1, 0, 1)
-    # The rim takes the colours of the object, or a fringe of the old backdrop would show.
+    # The rim takes the colors of the object, or a fringe of the old backdrop would show.
     nearest = ndimage.distance_transform_edt(
         coverage < 1, return_distances=False, return_indices=True
     )
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    colours = Image.fromarray(photograph[tuple(nearest)]).resize(size, Image.Resampling.LANCZOS)
+    colors = Image.fromarray(photograph[tuple(nearest)]).resize(size, Image.Resampling.LANCZOS)
     coverage = Image.fromarray(coverage).resize(size, Image.Resampling.BILINEAR)
-    return np.dstack([np.asarray(colours, np.float32), np.asarray(coverage, np.float32)])
+    return np.dstack([np.asarray(colors, np.float32), np.asarray(coverage, np.float32)])
 
 
 def _place(
@@ -170,11 +170,11 @@ def _place(
     swing_u = bend * h * np.sin(2 * np.pi * v / (0.9 * h) + phase)
     swing_v = 0.6 * bend * h * np.sin(2 * np.pi * u / (0.8 * w) + 1.3 * phase)
     at = [v + swing_v + h / 2, u + swing_u + w / 2]
-    colours = [
+    colors = [
         ndimage.map_coordinates(cutout[..., c], at, order=1, mode="nearest") for c in range(3)
     ]
     coverage = ndimage.map_coordinates(cutout[..., 3], at, order=1, mode="constant")
-    return np.stack([*colours, coverage], axis=-1)
+    return np.stack([*colors, coverage], axis=-1)
 
 
 def _pan(photograph: np.ndarray, height: int, width: int, t: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from ranet_jax.array_typing import FeatureMap, Frame, HostFrame, HostMask, Params
 from ranet_jax.inference.letterbox import Fit, fit, fit_frame, fit_labels, unfit_largest_label
 from ranet_jax.inference.segmenter import NETWORK_SIZE
-from ranet_jax.models.ops import average_pool, l2_normalise, resize_half_pixel
+from ranet_jax.models.ops import average_pool, l2_normalize, resize_half_pixel
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import ResNet
 
@@ -105,7 +105,7 @@ class MatchingSegmenter:
 @functools.partial(jax.jit, static_argnames="backbone")
 def _features(backbone: ResNet, params: Params, frame: Frame) -> FeatureMap:
     """Third-stage features of unit length, [1, H/16, W/16, c]."""
-    return l2_normalise(backbone.apply({"params": params}, frame)[3])
+    return l2_normalize(backbone.apply({"params": params}, frame)[3])
 
 
 @functools.partial(jax.jit, static_argnames="size")

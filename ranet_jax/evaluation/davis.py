@@ -183,7 +183,7 @@ def read_ids(path: Path) -> Int[np.ndarray, "h w"]:
         path: an image of mode 1, L, LA, P, PA or I;16; alpha does not matter.
 
     Raises:
-        InputError: if the file cannot be read, or is in colour.
+        InputError: if the file cannot be read, or is in color.
     """
     try:
         with Image.open(path) as image:
@@ -192,7 +192,7 @@ def read_ids(path: Path) -> Int[np.ndarray, "h w"]:
         raise InputError(f"The mask {path} cannot be read as an image: {error}.") from error
     if mode not in _ID_MODES:
         raise InputError(
-            f"The mask {path} is a colour image (mode {mode}): save it as a palette or greyscale "
+            f"The mask {path} is a color image (mode {mode}): save it as a palette or greyscale "
             "PNG whose pixel values are the object ids."
         )
     ids = ids[..., 0] if ids.ndim == 3 else ids

@@ -87,7 +87,7 @@ def segment_group(
     mask that was given.
 
     Args:
-        segmenter: is initialised here; one that has run before may be used again.
+        segmenter: is initialized here; one that has run before may be used again.
         videos: of any lengths and sizes.
         dataset: whose protocol says what the first masks mean.
         out: folder of predictions.

@@ -27,7 +27,7 @@ from ranet_jax.inference.object_ids import bucket, check_frame, check_mask, obje
 from ranet_jax.inference.segmenter import NETWORK_SIZE, Segmenter
 from ranet_jax.models.ops import object_box
 from ranet_jax.models.ranet import RANet
-from ranet_jax.training.augment import NOTHING, HostBatch, augment
+from ranet_jax.training.augment import IDENTITY, HostBatch, augment
 from ranet_jax.training.losses import segmentation_loss
 from ranet_jax.training.train_step import network_logits
 
@@ -79,7 +79,7 @@ def fine_tune(
     train_backbone: bool = True,
     jitter: float = 0.1,
     augmentation: Mapping[str, Any] | None = None,
-    rematerialise: bool = True,
+    remat: bool = True,
     size: tuple[int, int] = NETWORK_SIZE,
     frame_scale: int = 1,
     on_progress: Callable[[int, float], None] | None = None,
@@ -101,7 +101,7 @@ def fine_tune(
         params: its parameters; they are left as they are.
         frame: the first frame, RGB, uint8, [height, width, 3].
         mask: integer ids, [height, width], 0 for background, of at most 16 objects.
-        iterations: of the optimiser; 0 gives `params` back.
+        iterations: of the optimizer; 0 gives `params` back.
         learning_rate: of Adam, constant.
         batch_size: views in each iteration.
         seed: of everything random.
@@ -109,7 +109,7 @@ def fine_tune(
             less time and memory.
         jitter: the crop's size and place vary by up to this share of its size.
         augmentation: arguments of `augment.augment`; those left out keep their defaults.
-        rematerialise: computes activations twice instead of keeping them: a third more time for
+        remat: computes activations twice instead of keeping them: a third more time for
             a fraction of the memory.
         size: height and width of the network's input, multiples of 32.
         frame_scale: see `Segmenter`.
@@ -128,7 +128,7 @@ def fine_tune(
         return params
     slots = 1 if model.objects == "single" else bucket(int(first.count))
     recipe = _Recipe(
-        model.clone(rematerialise=rematerialise),
+        model.clone(remat=remat),
         slots,
         batch_size,
         tuple(sorted({**(augmentation or {}), "frame_scale": frame_scale}.items())),
@@ -260,9 +260,9 @@ def _check_settings(iterations, learning_rate, batch_size, jitter, augmentation)
         raise InputError(f"The batch size is {batch_size}; give a whole number from 1.")
     if not 0 <= jitter < 1:
         raise InputError(f"The jitter is {jitter}; it is a share from 0 to below 1.")
-    if unknown := sorted(set(augmentation) - set(NOTHING)):
+    if unknown := sorted(set(augmentation) - set(IDENTITY)):
         raise InputError(
-            f"There is no augmentation {unknown[0]}; it can be one of {', '.join(NOTHING)}."
+            f"There is no augmentation {unknown[0]}; it can be one of {', '.join(IDENTITY)}."
         )
 
 
@@ -354,7 +354,7 @@ def _draw_batch(
         previous_ids=ids,
         box=box,
         valid=jnp.broadcast_to(jnp.arange(slots) < count, (batch_size, slots)),
-        twin=jnp.ones(batch_size, bool),
+        is_static=jnp.ones(batch_size, bool),
     )
 
 

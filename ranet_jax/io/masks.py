@@ -23,10 +23,10 @@ _SOFT_SHARE = 0.8
 
 
 def davis_palette() -> np.ndarray:
-    """The 256 colours, uint8 [256, 3], in which DAVIS and PASCAL VOC show ids.
+    """The 256 colors, uint8 [256, 3], in which DAVIS and PASCAL VOC show ids.
 
     Bits 0, 1 and 2 of an id drive red, green and blue; each further group of three bits sets the
-    next lower bit of the colours, so that neighbouring ids look different (the colour map of the
+    next lower bit of the colors, so that neighbouring ids look different (the color map of the
     PASCAL VOC development kit).
     """
     ids = np.arange(256)
@@ -50,7 +50,7 @@ def read_mask(path: Path | str, *, first: bool = False) -> HostMask:
         Ids, int32 [H, W].
 
     Raises:
-        InputError: The file is missing, not an image, cut off, in colour, a JPEG or smoothed along
+        InputError: The file is missing, not an image, cut off, in color, a JPEG or smoothed along
             its edges; or, with `first`, it shows no object or more than 16.
     """
     path = Path(path)
@@ -77,7 +77,7 @@ def read_mask(path: Path | str, *, first: bool = False) -> HostMask:
 
 
 def write_mask(path: Path | str, labels: HostMask) -> None:
-    """Writes ids [H, W] as a palette PNG in the DAVIS colours; 16-bit grey if an id exceeds 255.
+    """Writes ids [H, W] as a palette PNG in the DAVIS colors; 16-bit grey if an id exceeds 255.
 
     The file appears whole or not at all.
 
@@ -115,7 +115,7 @@ def _read_ids(path: Path) -> tuple[np.ndarray, str]:
         ) from error
     if mode not in _ID_MODES:
         raise InputError(
-            f"The mask {path} is a colour image (mode {mode}); save it as a palette or grayscale "
+            f"The mask {path} is a color image (mode {mode}); save it as a palette or grayscale "
             "PNG whose pixel values are the object ids."
         )
     if kind == "JPEG":

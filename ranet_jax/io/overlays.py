@@ -9,19 +9,19 @@ from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
 from ranet_jax.io.masks import davis_palette
 
-_CAPTION_COLOUR = (235, 235, 235)
-_SHEET_COLOUR = (24, 24, 24)
+_CAPTION_COLOR = (235, 235, 235)
+_SHEET_COLOR = (24, 24, 24)
 
 
 def overlay(
     frame: HostFrame, labels: HostMask, *, opacity: float = 0.45, contour: int = 2
 ) -> HostFrame:
-    """Tints each object of a frame in its DAVIS colour, made bright, and draws its contour.
+    """Tints each object of a frame in its DAVIS color, made bright, and draws its contour.
 
     Args:
         frame: uint8 [H, W, 3].
-        labels: Ids [H, W]; above 255 the colours start again.
-        opacity: Share of the colour within an object, 0 to 1.
+        labels: Ids [H, W]; above 255 the colors start again.
+        opacity: Share of the color within an object, 0 to 1.
         contour: Width of the contour in pixels, inside the object; 0 draws none.
 
     Returns:
@@ -38,11 +38,11 @@ def overlay(
     shown = frame.copy()
     inside = labels > 0
     # Ids 256, 512, ... would otherwise wrap round to the background's black.
-    colours = _bright_palette()[np.where(labels > 255, 1 + (labels - 1) % 255, labels)[inside]]
-    tinted = (1 - opacity) * frame[inside] + opacity * colours
+    colors = _bright_palette()[np.where(labels > 255, 1 + (labels - 1) % 255, labels)[inside]]
+    tinted = (1 - opacity) * frame[inside] + opacity * colors
     edge = _near_other_label(labels, contour)[inside]
     # Nearly white, so that a red object shows before a red wall.
-    tinted[edge] = 0.35 * colours[edge] + 0.65 * 255
+    tinted[edge] = 0.35 * colors[edge] + 0.65 * 255
     shown[inside] = np.rint(tinted).astype(np.uint8)
     return shown
 
@@ -95,12 +95,12 @@ def contact_sheet(
     rows = -(-len(frames) // columns)
     cell_width, cell_height = tile_width + gap, tile_height + line + gap
     size = (min(columns, len(frames)) * cell_width + gap, rows * cell_height + gap)
-    sheet = Image.new("RGB", size, _SHEET_COLOUR)
+    sheet = Image.new("RGB", size, _SHEET_COLOR)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=15)
     for index, (frame, caption) in enumerate(zip(frames, captions, strict=True)):
         left = gap + (index % columns) * cell_width
         top = gap + (index // columns) * cell_height
         tile = Image.fromarray(frame).resize((tile_width, tile_height), Image.Resampling.LANCZOS)
         sheet.paste(tile, (left, top))
-        draw.text((left + 2, top + tile_height + 3), caption, _CAPTION_COLOUR, font)
+        draw.text((left + 2, top + tile_height + 3), caption, _CAPTION_COLOR, font)
     return sheet

@@ -14,7 +14,7 @@ def correlate(template: Template, features: Features) -> SimilarityMaps:
 
     Args:
         template: pooled features of the first frame, [b, k, c].
-        features: l2-normalised features of the current frame, [b, h, w, c].
+        features: l2-normalized features of the current frame, [b, h, w, c].
 
     Returns:
         One map for each template cell, [b, h, w, k], each in [-1, 1]; float32 products whatever the

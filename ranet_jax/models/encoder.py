@@ -1,11 +1,11 @@
-"""From the backbone's levels to l2-normalised matching features (paper section 3.4, supplement)."""
+"""From the backbone's levels to l2-normalized matching features (paper section 3.4, supplement)."""
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from ranet_jax.array_typing import Features, Template
 from ranet_jax.models.layers import ConvBlock
-from ranet_jax.models.ops import average_pool, l2_normalise, max_pool, resize_half_pixel
+from ranet_jax.models.ops import average_pool, l2_normalize, max_pool, resize_half_pixel
 from ranet_jax.models.resnet import Levels
 
 TEMPLATE_GRID = (15, 27)
@@ -42,8 +42,8 @@ class MatchingFeatures(nn.Module):
             reduced[1],
             resize_half_pixel(reduced[2].astype(jnp.float32), size),
         ]
-        x = jnp.concatenate([l2_normalise(a) for a in aligned], axis=-1)
-        return l2_normalise(ConvBlock(8 * self.width, 3, self.dtype, name="fuse")(x))
+        x = jnp.concatenate([l2_normalize(a) for a in aligned], axis=-1)
+        return l2_normalize(ConvBlock(8 * self.width, 3, self.dtype, name="fuse")(x))
 
 
 def pool_template(features: Features) -> Template:

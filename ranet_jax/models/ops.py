@@ -22,13 +22,13 @@ BOX_ENLARGEMENT = 1.5  # the object box grows by this factor before it is croppe
 SMALLEST_BOX = 32  # pixels; a smaller box is replaced by the whole frame
 
 
-def normalise(frame: Frame) -> Frame:
+def normalize(frame: Frame) -> Frame:
     """Subtracts the ImageNet mean from RGB in [0, 1] and divides by its standard deviation."""
     mean, std = jnp.asarray(IMAGENET_MEAN, frame.dtype), jnp.asarray(IMAGENET_STD, frame.dtype)
     return (frame - mean) / std
 
 
-def l2_normalise(x: FeatureMap, epsilon: float = 1e-12) -> FeatureMap:
+def l2_normalize(x: FeatureMap, epsilon: float = 1e-12) -> FeatureMap:
     """Divides by the l2 norm over channels, at least `epsilon`; always in float32."""
     x = x.astype(jnp.float32)
     norm = jnp.sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True))

@@ -67,7 +67,7 @@ class RANet(nn.Module):
         combine: how objects share out a frame; see `combination.label_values`.
         dtype: what convolutions compute in; norms, similarities, scores and logits are float32 in
             any case.
-        rematerialise: trades time for memory in training, see `ResNet`.
+        remat: trades time for memory in training, see `ResNet`.
     """
 
     objects: Objects = "single"
@@ -80,7 +80,7 @@ class RANet(nn.Module):
     score_gradient: ram.ScoreGradient = "straight_through"
     combine: Combine = "softmax"
     dtype: jnp.dtype = jnp.float32
-    rematerialise: bool = False
+    remat: bool = False
 
     def __post_init__(self) -> None:
         """Refuses settings that do not exist, with an InputError that names those that do."""
@@ -92,7 +92,7 @@ class RANet(nn.Module):
 
     def setup(self) -> None:
         """Makes the submodules that the flags ask for."""
-        self.backbone = ResNet(self.depth, self.width, self.dtype, self.rematerialise)
+        self.backbone = ResNet(self.depth, self.width, self.dtype, self.remat)
         self.matching_features = MatchingFeatures(self.width, self.reduction_size, self.dtype)
         if self.correlation and self.ranking == "rank":
             self.ranking_network = ram.RankingNetwork(self.width, self.dtype)

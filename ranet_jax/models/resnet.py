@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap, Frame, Params
 from ranet_jax.models.layers import conv
-from ranet_jax.models.ops import instance_norm, max_pool, normalise
+from ranet_jax.models.ops import instance_norm, max_pool, normalize
 
 # Bottlenecks of the four stages. 101 is the paper's; 14 and 26 are for tests and small experiments.
 STAGES = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -70,19 +70,19 @@ class ResNet(nn.Module):
         depth: a key of `STAGES`; 101 in the paper.
         width: channels of the stem (64 in every published ResNet).
         dtype: what the convolutions compute in; parameters stay float32.
-        rematerialise: the backward pass computes the inside of every block again instead of keeping
+        remat: the backward pass computes the inside of every block again instead of keeping
             it in memory.
     """
 
     depth: int = 101
     width: int = 64
     dtype: jnp.dtype = jnp.float32
-    rematerialise: bool = False
+    remat: bool = False
 
     @nn.compact
     def __call__(self, frame: Frame) -> Levels:
         """RGB in [0, 1] -> strides 2, 4, 8, 16, 32 with 1, 4, 8, 16, 32 times `width` channels."""
-        x = normalise(frame.astype(jnp.float32)).astype(self.dtype)
+        x = normalize(frame.astype(jnp.float32)).astype(self.dtype)
         x = conv(self.width, 7, stride=2, dtype=self.dtype, name="conv1")(x)
         x = nn.relu(AffineInstanceNorm(name="norm1")(x))
         levels = [x]
@@ -115,7 +115,7 @@ class ResNet(nn.Module):
         def step(x: FeatureMap, own: Params) -> tuple[FeatureMap, None]:
             return block.apply({"params": own}, x), None
 
-        return lax.scan(jax.checkpoint(step) if self.rematerialise else step, x, stacked)[0]
+        return lax.scan(jax.checkpoint(step) if self.remat else step, x, stacked)[0]
 
     def _block_type(self) -> type[Bottleneck]:
-        return nn.remat(Bottleneck) if self.rematerialise else Bottleneck
+        return nn.remat(Bottleneck) if self.remat else Bottleneck

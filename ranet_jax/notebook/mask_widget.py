@@ -90,7 +90,7 @@ class MaskWidget(anywidget.AnyWidget):
             return
         self.status = _HINT.format(self._outlines.label)
         self.drawn = [
-            {**outline._asdict(), "colour": _colour(outline.label)}
+            {**outline._asdict(), "color": _color(outline.label)}
             for outline in self._outlines.drawn
         ]
 
@@ -104,6 +104,6 @@ def _data_url(frame: HostFrame) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _colour(label: int) -> str:
-    """The DAVIS colour of an id, as CSS."""
+def _color(label: int) -> str:
+    """The DAVIS color of an id, as CSS."""
     return "rgb({}, {}, {})".format(*davis_palette()[label])

@@ -21,13 +21,13 @@ from ranet_jax.array_typing import Frame, ObjectMasks, Valid
 
 CONTROL_POINTS = 4  # along each side
 # The settings of `augment` that leave the picture alone.
-NOTHING = {
+IDENTITY = {
     "warp": 0.0,
     "rotation": 0.0,
     "scale": (1.0, 1.0),
     "crop": 0.0,
     "flip": 0.0,
-    "colour": 0.0,
+    "color": 0.0,
     "previous_warp": 0.0,
     "coarsening": 0.0,
 }
@@ -52,8 +52,8 @@ class HostBatch(TypedDict):
         previous_ids: slot numbers of a frame nearby, on the current frame's canvas.
         box: the part of the current frame's canvas to show.
         valid: slots that hold an object.
-        twin: the previous mask is the current frame's own (a photograph has no frame before), to be
-            warped once more.
+        is_static: the previous mask is the current frame's own (an image has no frame before), to
+            be warped once more.
     """
 
     template_image: UInt8[Array, "b H W 3"]
@@ -64,7 +64,7 @@ class HostBatch(TypedDict):
     previous_ids: UInt8[Array, "b H W"]
     box: Float[Array, "b 4"]
     valid: Valid
-    twin: Bool[Array, " b"]
+    is_static: Bool[Array, " b"]
 
 
 class TrainingBatch(TypedDict):
@@ -79,7 +79,7 @@ class TrainingBatch(TypedDict):
 
 
 # The strengths are traced: another strength is no other program.
-@functools.partial(jax.jit, static_argnames=("colour", "coarsening", "frame_scale"))
+@functools.partial(jax.jit, static_argnames=("color", "coarsening", "frame_scale"))
 def augment(key: PRNGKeyArray, batch: HostBatch, **settings: Any) -> TrainingBatch:
     """A random view of every example: `augment_each` with keys split off one.
 
@@ -103,7 +103,7 @@ def augment_each(
     scale: tuple[float, float] = (0.75, 1.25),
     crop: float = 0.2,
     flip: float = 0.5,
-    colour: float = 0.0,
+    color: float = 0.0,
     previous_warp: float = 0.05,
     coarsening: float = 0.01,
     frame_scale: int = 1,
@@ -123,7 +123,7 @@ def augment_each(
         scale: the smallest and largest magnification.
         crop: the largest share of the height and width that a random crop leaves out.
         flip: probability of mirroring left and right.
-        colour: strength of brightness, contrast and saturation jitter; 0.3 means factors of 0.7 to
+        color: strength of brightness, contrast and saturation jitter; 0.3 means factors of 0.7 to
             1.3.
         previous_warp: size of the second warp: shift of its control points and of the whole mask as
             shares of the image size, and change of scale.
@@ -136,19 +136,19 @@ def augment_each(
         longer valid.
     """
     view = functools.partial(_random_view, warp=warp, rotation=rotation, scale=scale, crop=crop)
-    changes = {"colour": colour, "previous_warp": previous_warp, "coarsening": coarsening}
+    changes = {"color": color, "previous_warp": previous_warp, "coarsening": coarsening}
     changes |= {"flip": flip, "frame_scale": frame_scale}
     return jax.vmap(functools.partial(_augment_one, view=view, **changes))(keys, batch)
 
 
 @jax.jit
-def present(batch: HostBatch) -> TrainingBatch:
+def identity_view(batch: HostBatch) -> TrainingBatch:
     """The batch without augmentation: the boxes of the canvases, resized to the network's input."""
-    return augment(jax.random.key(0), batch, **NOTHING)
+    return augment(jax.random.key(0), batch, **IDENTITY)
 
 
 def _augment_one(
-    key, example: HostBatch, *, view, flip, colour, previous_warp, coarsening, frame_scale
+    key, example: HostBatch, *, view, flip, color, previous_warp, coarsening, frame_scale
 ) -> TrainingBatch:
     keys = jax.random.split(key, 8)
     height, width = (side // frame_scale for side in example["ids"].shape)
@@ -157,7 +157,7 @@ def _augment_one(
     mirrored = jax.random.bernoulli(keys[0], flip)
     positions = positions * jnp.where(mirrored, -1.0, 1.0) ** jnp.array([1.0, 0.0])
 
-    strength = jnp.where(example["twin"], previous_warp, 0.0)
+    strength = jnp.where(example["is_static"], previous_warp, 0.0)
     again = _slight_warp(keys[3], positions, strength)
     # Template, current frame, previous mask: the last two share their view.
     starts = jnp.stack([positions, positions, again])
@@ -176,8 +176,8 @@ def _augment_one(
 
     images = jnp.stack([example["template_image"], example["image"]])
     images = jax.vmap(sample_bilinear)(images, pixels[:2])
-    if colour:
-        images = jax.vmap(functools.partial(jitter_colour, strength=colour))(keys[5:7], images)
+    if color:
+        images = jax.vmap(functools.partial(jitter_color, strength=color))(keys[5:7], images)
     return TrainingBatch(
         template_image=images[0],
         template_masks=template_masks,
@@ -333,7 +333,7 @@ def coarsen(key: PRNGKeyArray, masks: Float[Array, "n H W"], radius: int) -> Flo
     return jnp.where(lost, untouched, coarse * (1 - taken))
 
 
-def jitter_colour(
+def jitter_color(
     key: PRNGKeyArray, image: Float[Array, "H W 3"], strength: float
 ) -> Float[Array, "H W 3"]:
     """Random brightness, contrast and saturation, each a factor in 1 - strength to 1 + strength;

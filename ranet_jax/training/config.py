@@ -3,9 +3,9 @@
     config = read("configs/tiny.py", ["--config.steps=500"])     # ranet_jax.training.config_file
     check(config)                                                # refuses what cannot be trained
     model, params = initial_params(config)
-    optimiser = make_optimiser(**optimiser_arguments(config))
-    state = create_state(params, optimiser, **state_arguments(config))
-    step = make_step(model, optimiser, **step_arguments(config))
+    optimizer = make_optimizer(**optimizer_arguments(config))
+    state = create_state(params, optimizer, **state_arguments(config))
+    step = make_step(model, optimizer, **step_arguments(config))
     loader = pipeline.open_loader(
         **loader_arguments(config, local_devices=4, process_index=0, process_count=2)
     )
@@ -37,7 +37,7 @@ __all__ = [
     "log_arguments",
     "model_of",
     "online_arguments",
-    "optimiser_arguments",
+    "optimizer_arguments",
     "provenance",
     "read",
     "state_arguments",
@@ -76,7 +76,7 @@ def check_structure(config: ConfigDict) -> None:
     """
     schema.check_settings(config)
     model = model_of(config)
-    data, optimiser = config.data, config.optimiser
+    data, optimizer = config.data, config.optimizer
     fitting = ("multi",) if model.objects == "multi" else ("merged", "sampled")
     if data.objects not in fitting:
         raise InputError(
@@ -84,16 +84,16 @@ def check_structure(config: ConfigDict) -> None:
             f"data.objects={' or '.join(fitting)}."
         )
     _check_slots(data.slots, model.objects)
-    if optimiser.warmup_steps >= config.steps:
+    if optimizer.warmup_steps >= config.steps:
         raise InputError(
-            f"optimiser.warmup_steps is {optimiser.warmup_steps}, but there are only "
+            f"optimizer.warmup_steps is {optimizer.warmup_steps}, but there are only "
             f"{config.steps} steps: warm up over fewer."
         )
-    if data.batch_size % optimiser.accumulate:
+    if data.batch_size % optimizer.grad_accum_steps:
         raise InputError(
             f"A batch of {data.batch_size} examples cannot be accumulated over "
-            f"{optimiser.accumulate} parts: choose a data.batch_size that is a multiple of "
-            "optimiser.accumulate."
+            f"{optimizer.grad_accum_steps} parts: choose a data.batch_size that is a multiple of "
+            "optimizer.grad_accum_steps."
         )
 
 
@@ -116,7 +116,7 @@ def check_batch(config: ConfigDict, *, devices: int, processes: int) -> None:
     Raises:
         InputError: the batch is no multiple of devices and accumulated parts.
     """
-    size, parts = config.data.batch_size, config.optimiser.accumulate
+    size, parts = config.data.batch_size, config.optimizer.grad_accum_steps
     if size % (devices * parts):
         shares = [f"{devices} device{'s' * (devices > 1)}"]
         shares += [f"{processes} processes"] * (processes > 1)
@@ -138,7 +138,7 @@ def model_of(config: ConfigDict) -> RANet:
     return RANet(
         **config.model,
         dtype=PRECISIONS[config.precision],
-        rematerialise=config.rematerialise,
+        remat=config.remat,
     )
 
 
@@ -154,30 +154,30 @@ def initial_params(config: ConfigDict) -> tuple[RANet, Params]:
     return model, start.initial_params(model, config.init_from, seed=config.seed)
 
 
-def optimiser_arguments(config: ConfigDict) -> dict[str, Any]:
-    """Of `optimiser.make_optimiser`."""
-    names = ("learning_rate", "warmup_steps", "schedule", "backbone_rate")
+def optimizer_arguments(config: ConfigDict) -> dict[str, Any]:
+    """Of `optimizer.make_optimizer`."""
+    names = ("learning_rate", "warmup_steps", "schedule", "backbone_lr_multiplier")
     return {
         "steps": config.steps,
-        "clip_norm": config.optimiser.clip_norm or None,
-        **{name: config.optimiser[name] for name in names},
+        "clip_norm": config.optimizer.clip_norm or None,
+        **{name: config.optimizer[name] for name in names},
     }
 
 
 def state_arguments(config: ConfigDict) -> dict[str, Any]:
-    """Of `train.create_state`, beside parameters and optimiser."""
-    return {"seed": config.seed, "averaging": config.optimiser.averaging}
+    """Of `train.create_state`, beside parameters and optimizer."""
+    return {"seed": config.seed, "ema_decay": config.optimizer.ema_decay}
 
 
 def step_arguments(config: ConfigDict) -> dict[str, Any]:
-    """Of `train.make_step`, beside model, optimiser and devices."""
+    """Of `train.make_step`, beside model, optimizer and devices."""
     from data_pipelines import pipeline
 
     return {
         "augmentation": pipeline.augmentation_settings(config.augment, config.data),
-        "averaging": config.optimiser.averaging,
-        "accumulate": config.optimiser.accumulate,
-        "freeze_backbone": config.optimiser.backbone_rate == 0,
+        "ema_decay": config.optimizer.ema_decay,
+        "grad_accum_steps": config.optimizer.grad_accum_steps,
+        "freeze_backbone": config.optimizer.backbone_lr_multiplier == 0,
     }
 
 

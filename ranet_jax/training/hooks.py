@@ -18,7 +18,7 @@ from ranet_jax.training.augment import HostBatch
 from ranet_jax.training.evaluator import HeldOut
 from ranet_jax.training.metric_buffer import Window
 from ranet_jax.training.metric_writer import Clock, Log, device_memory
-from ranet_jax.training.preemption import StopRequest
+from ranet_jax.training.preemption import PreemptionGuard
 from ranet_jax.training.train_step import TrainMetrics, TrainState, averaged_params
 
 PICTURES = "pictures"
@@ -74,7 +74,7 @@ class Between:
     checkpoints: RunCheckpoints
     log: Log
     window: Window
-    stop: StopRequest
+    stop: PreemptionGuard
     clock: Clock = dataclasses.field(default_factory=Clock)
 
     def before(self, done: int, state: TrainState) -> None:

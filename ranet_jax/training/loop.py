@@ -28,8 +28,8 @@ from ranet_jax.training.evaluator import HeldOut
 from ranet_jax.training.hooks import Between, Intervals
 from ranet_jax.training.metric_buffer import Window
 from ranet_jax.training.metric_writer import Log
-from ranet_jax.training.optimizer import make_optimiser, rate_at
-from ranet_jax.training.preemption import Stopped, StopRequest
+from ranet_jax.training.optimizer import make_optimizer, rate_at
+from ranet_jax.training.preemption import PreemptionGuard, Stopped
 from ranet_jax.training.workdir import claim
 
 
@@ -53,7 +53,7 @@ def run(config: ConfigDict, workdir: Path | str) -> None:
     configs.check(config)
     workdir = claim(Path(workdir), config.to_dict())
     with ExitStack() as stack:
-        stop = stack.enter_context(StopRequest())
+        stop = stack.enter_context(PreemptionGuard())
         loader = stack.enter_context(closing(_open_loader(config)))
         checkpoints = stack.enter_context(
             RunCheckpoints(workdir / FOLDER, keep=configs.log_arguments(config)["keep"])
@@ -99,7 +99,7 @@ def _start(
     """The network with the state to go on from; sets the loader's position."""
     window = Window(loader.names)
     create = functools.partial(
-        train.create_state, optimiser=_optimiser(config), **configs.state_arguments(config)
+        train.create_state, optimizer=_optimizer(config), **configs.state_arguments(config)
     )
     if checkpoints.latest is None:
         model, params = configs.initial_params(config)
@@ -134,16 +134,16 @@ def _open_log(config: ConfigDict, workdir: Path, first: int) -> Log:
     return Log(workdir, name=config.name, first=first, steps=config.steps, active=active)
 
 
-def _optimiser(config: ConfigDict):
-    return make_optimiser(**configs.optimiser_arguments(config))
+def _optimizer(config: ConfigDict):
+    return make_optimizer(**configs.optimizer_arguments(config))
 
 
 def _step(config: ConfigDict, model: RANet) -> train.Step:
-    return train.make_step(model, _optimiser(config), **configs.step_arguments(config))
+    return train.make_step(model, _optimizer(config), **configs.step_arguments(config))
 
 
 def _rate(config: ConfigDict):
-    arguments = configs.optimiser_arguments(config)
+    arguments = configs.optimizer_arguments(config)
     names = ("learning_rate", "steps", "warmup_steps", "schedule")
     return functools.partial(rate_at, **{name: arguments[name] for name in names})
 

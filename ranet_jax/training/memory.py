@@ -15,7 +15,7 @@ from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training import train_step as train
 from ranet_jax.training.augment import HostBatch
-from ranet_jax.training.optimizer import make_optimiser
+from ranet_jax.training.optimizer import make_optimizer
 
 GIGABYTE = 1e9
 USABLE = 0.9  # of a device's memory: the rest is the runtime's, and lost between buffers
@@ -25,7 +25,7 @@ class Need(NamedTuple):
     """Bytes on one device.
 
     Attributes:
-        fixed: whatever the batch: parameters, optimiser, program.
+        fixed: whatever the batch: parameters, optimizer, program.
         example: for each example of the batch.
     """
 
@@ -43,26 +43,26 @@ def table(
     *,
     size: tuple[int, int],
     slots: int,
-    optimiser: Mapping[str, Any],
+    optimizer: Mapping[str, Any],
     step: Mapping[str, Any],
     gigabytes: Sequence[int] = (16, 40, 80),
 ) -> Iterator[str]:
     """A Markdown table of the largest batch a device, with and without rematerialisation.
 
     Args:
-        model: the network; its own `rematerialise` does not matter.
+        model: the network; its own `remat` does not matter.
         size: height and width of the input.
         slots: object slots of an example.
-        optimiser: arguments of `optimiser.make_optimiser`.
+        optimizer: arguments of `optimizer.make_optimizer`.
         step: arguments of `train.make_step`; parts are not accumulated.
         gigabytes: memory of the devices to tell of.
     """
     sizes = " | ".join(f"{g} GB" for g in gigabytes)
     yield f"| encoder | state and program | each example | {sizes} |"
     yield f"|---|---|---|{'---|' * len(gigabytes)}"
-    for rematerialise, name in ((False, "kept"), (True, "rematerialised")):
-        variant = model.clone(rematerialise=rematerialise)
-        need = measure(variant, size=size, slots=slots, optimiser=optimiser, step=step)
+    for remat, name in ((False, "kept"), (True, "rematd")):
+        variant = model.clone(remat=remat)
+        need = measure(variant, size=size, slots=slots, optimizer=optimizer, step=step)
         batches = " | ".join(str(need.largest_batch(g)) for g in gigabytes)
         fixed, example = need.fixed / GIGABYTE, need.example / GIGABYTE
         yield f"| {name} | {fixed:.2f} GB | {example:.2f} GB | {batches} |"
@@ -73,12 +73,12 @@ def measure(
     *,
     size: tuple[int, int],
     slots: int,
-    optimiser: Mapping[str, Any],
+    optimizer: Mapping[str, Any],
     step: Mapping[str, Any],
 ) -> Need:
     """What a step of this network needs; compiles it twice. Arguments as for `table`."""
     first, second = (
-        step_bytes(model, examples, size, slots, optimiser, step) for examples in (1, 2)
+        step_bytes(model, examples, size, slots, optimizer, step) for examples in (1, 2)
     )
     return Need(fixed=2 * first - second, example=second - first)
 
@@ -88,17 +88,17 @@ def step_bytes(
     examples: int,
     size: tuple[int, int],
     slots: int,
-    optimiser: Mapping[str, Any],
+    optimizer: Mapping[str, Any],
     step: Mapping[str, Any],
 ) -> float:
     """Bytes of all buffers of a step with so many examples on one device."""
-    transformation = make_optimiser(**optimiser)
-    arguments = {**step, "accumulate": 1, "devices": jax.local_devices()[:1]}
+    transformation = make_optimizer(**optimizer)
+    arguments = {**step, "grad_accum_steps": 1, "devices": jax.local_devices()[:1]}
     create = functools.partial(
         train.create_state,
-        optimiser=transformation,
+        optimizer=transformation,
         seed=0,
-        averaging=arguments.get("averaging", 0.0),
+        ema_decay=arguments.get("ema_decay", 0.0),
     )
     state = jax.eval_shape(create, abstract_params(model))
     program = train.make_step(model, transformation, **arguments)
@@ -127,5 +127,5 @@ def _batch(examples: int, canvas: tuple[int, int], slots: int) -> HostBatch:
         previous_ids=array(jnp.uint8, *canvas),
         box=array(jnp.float32, 4),
         valid=array(jnp.bool_, slots),
-        twin=array(jnp.bool_),
+        is_static=array(jnp.bool_),
     )

@@ -15,14 +15,14 @@ Schedule = Literal["constant", "cosine"]
 BACKBONE = "backbone"  # the parameters that come from ImageNet
 
 
-def make_optimiser(
+def make_optimizer(
     *,
     learning_rate: float,
     steps: int,
     warmup_steps: int = 0,
     schedule: Schedule = "constant",
     clip_norm: float | None = None,
-    backbone_rate: float = 1.0,
+    backbone_lr_multiplier: float = 1.0,
 ) -> optax.GradientTransformation:
     """Adam (Kingma and Ba 2015) for the parameters of a RANet.
 
@@ -32,12 +32,12 @@ def make_optimiser(
         warmup_steps: the rate grows linearly over so many steps.
         schedule: of the rate afterwards.
         clip_norm: gradients whose joint norm is larger are scaled down to it.
-        backbone_rate: the backbone's rate as a share of the others'; 0 freezes it.
+        backbone_lr_multiplier: the backbone's rate as a share of the others'; 0 freezes it.
 
     Raises:
         InputError: for an unknown schedule, or a number out of its range.
     """
-    _check(learning_rate, steps, warmup_steps, schedule, clip_norm, backbone_rate)
+    _check(learning_rate, steps, warmup_steps, schedule, clip_norm, backbone_lr_multiplier)
     rate = functools.partial(
         rate_at,
         learning_rate=learning_rate,
@@ -48,10 +48,10 @@ def make_optimiser(
     parts = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
     # As one vector: hundreds of small programs would take longer to compile than the network.
     parts.append(optax.flatten(optax.scale_by_adam()))
-    if backbone_rate != 1:
-        parts.append(optax.masked(optax.scale(backbone_rate), _is_backbone))
+    if backbone_lr_multiplier != 1:
+        parts.append(optax.masked(optax.scale(backbone_lr_multiplier), _is_backbone))
     adam = optax.chain(*parts, optax.scale_by_learning_rate(rate))
-    if backbone_rate:
+    if backbone_lr_multiplier:
         return adam
     return optax.partition({"frozen": optax.set_to_zero(), "trained": adam}, _frozen_or_trained)
 
@@ -73,15 +73,15 @@ def rate_at(
     return rate
 
 
-def _check(learning_rate, steps, warmup_steps, schedule, clip_norm, backbone_rate) -> None:
+def _check(learning_rate, steps, warmup_steps, schedule, clip_norm, backbone_lr_multiplier) -> None:
     if schedule not in get_args(Schedule):
         choices = " or ".join(get_args(Schedule))
         raise InputError(f"The schedule is {schedule!r}; it can be {choices}.")
-    if learning_rate <= 0 or steps < 1 or backbone_rate < 0 or (clip_norm or 0) < 0:
+    if learning_rate <= 0 or steps < 1 or backbone_lr_multiplier < 0 or (clip_norm or 0) < 0:
         raise InputError(
             "The learning rate must be above 0, the steps 1 or more, and clip_norm and "
-            f"backbone_rate not negative: got {learning_rate}, {steps}, {clip_norm} and "
-            f"{backbone_rate}."
+            f"backbone_lr_multiplier not negative: got {learning_rate}, {steps}, {clip_norm} and "
+            f"{backbone_lr_multiplier}."
         )
     if not 0 <= warmup_steps < steps:
         raise InputError(

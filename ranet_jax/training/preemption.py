@@ -17,7 +17,7 @@ class Stopped(SystemExit):
         super().__init__(EXIT_STATUS)
 
 
-class StopRequest:
+class PreemptionGuard:
     """Whether SIGTERM has come, while this context lasts.
 
     Of several processes all stop after the same step, whichever of them was told to.
@@ -29,7 +29,7 @@ class StopRequest:
         # JAX itself listens where processes run together, and passes it on to the others.
         self._listens = not self._together and threading.current_thread() is threading.main_thread()
 
-    def __enter__(self) -> "StopRequest":
+    def __enter__(self) -> "PreemptionGuard":
         if self._listens:
             self._before = signal.signal(signal.SIGTERM, self._note)
         return self

@@ -120,7 +120,7 @@ SETTINGS: dict[str, Rule] = {
     "stage": _one_of("static", "video"),
     "init_from": _TEXT,
     "precision": _one_of("float32", "bfloat16"),
-    "rematerialise": _FLAG,
+    "remat": _FLAG,
 }
 
 SECTIONS: dict[str, dict[str, Rule]] = {
@@ -147,10 +147,10 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "objects": _one_of("merged", "sampled", "multi"),
         "crops": _one_of("object", "frame"),
         "jitter": _BELOW_ONE,
-        "max_interval": _whole(1),
+        "max_frame_gap": _whole(1),
         "min_area": _BELOW_ONE,
-        "false_positives": _SHARE,
-        "false_negatives": _SHARE,
+        "extra_region_prob": _SHARE,
+        "missing_region_prob": _SHARE,
         "occlusions": _SHARE,
         "batch_size": _whole(1),
         "workers": _whole(0),
@@ -163,18 +163,18 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "scale": Rule(_scale, "the smallest and the largest magnification, such as (0.75, 1.25)"),
         "crop": _BELOW_ONE,
         "flip": _SHARE,
-        "colour": _BELOW_ONE,
+        "color": _BELOW_ONE,
         "previous_warp": _number(0),
         "coarsening": _BELOW_ONE,
     },
-    "optimiser": {
+    "optimizer": {
         "learning_rate": _number(0, open_low=True),
         "warmup_steps": _whole(0),
         "schedule": _one_of("constant", "cosine"),
         "clip_norm": _number(0),
-        "backbone_rate": _number(0),
-        "accumulate": _whole(1),
-        "averaging": _BELOW_ONE,
+        "backbone_lr_multiplier": _number(0),
+        "grad_accum_steps": _whole(1),
+        "ema_decay": _BELOW_ONE,
     },
     "held_out": {
         "dataset": _one_of("davis2016", "davis2017"),

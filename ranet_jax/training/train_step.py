@@ -30,15 +30,15 @@ class TrainState(NamedTuple):
     Attributes:
         step: updates made so far.
         params: of the network, float32.
-        opt_state: of the optimiser.
-        average: running mean of the parameters, or None.
+        opt_state: of the optimizer.
+        ema_params: running mean of the parameters, or None.
         key: raw data of the random key; a constant, every step folds its number into it.
     """
 
     step: Int[Array, ""]
     params: Params
     opt_state: PyTree
-    average: Params | None
+    ema_params: Params | None
     key: UInt32[Array, " words"]
 
 
@@ -61,35 +61,35 @@ Step = Callable[[TrainState, HostBatch], tuple[TrainState, TrainMetrics]]
 
 
 def create_state(
-    params: Params, optimiser: optax.GradientTransformation, *, seed: int, averaging: float = 0.0
+    params: Params, optimizer: optax.GradientTransformation, *, seed: int, ema_decay: float = 0.0
 ) -> TrainState:
     """The state before the first step.
 
     Args:
         params: to start from.
-        optimiser: that will update them.
+        optimizer: that will update them.
         seed: of the augmentation.
-        averaging: the decay of the mean of the parameters, see `make_step`; 0 keeps none.
+        ema_decay: the decay of the mean of the parameters, see `make_step`; 0 keeps none.
     """
     # Copies: the step gives the state's memory away, the caller's parameters stay.
     params = jax.tree.map(jnp.array, params)
-    average = jax.tree.map(jnp.array, params) if averaging else None
+    ema_params = jax.tree.map(jnp.array, params) if ema_decay else None
     key = jax.random.key_data(jax.random.key(seed))
-    return TrainState(jnp.int32(0), params, optimiser.init(params), average, key)
+    return TrainState(jnp.int32(0), params, optimizer.init(params), ema_params, key)
 
 
 def averaged_params(state: TrainState) -> Params:
     """The parameters to evaluate and to ship: their mean where one is kept."""
-    return state.params if state.average is None else state.average
+    return state.params if state.ema_params is None else state.ema_params
 
 
 def make_step(
     model: RANet,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     *,
     augmentation: Mapping[str, Any],
-    averaging: float = 0.0,
-    accumulate: int = 1,
+    ema_decay: float = 0.0,
+    grad_accum_steps: int = 1,
     freeze_backbone: bool = False,
     devices: Sequence[jax.Device] | None = None,
 ) -> Step:
@@ -101,27 +101,27 @@ def make_step(
 
     Args:
         model: the network.
-        optimiser: see `optimiser.make_optimiser`.
+        optimizer: see `optimizer.make_optimizer`.
         augmentation: arguments of `augment.augment`.
-        averaging: decay d of the mean of the parameters, mean = d mean + (1 - d) params; smaller
+        ema_decay: decay d of the mean of the parameters, mean = d mean + (1 - d) params; smaller
             in the first steps. 0 keeps no mean.
-        accumulate: the examples of a device are worked through in so many parts, one after the
-            other, to save memory; the update is that of all together.
-        freeze_backbone: computes no gradients of the backbone; for an optimiser that would not use
+        grad_accum_steps: the examples of a device are computed in so many microbatches, one after
+            the other, to save memory; the update is that of all together.
+        freeze_backbone: computes no gradients of the backbone; for an optimizer that would not use
             them.
         devices: to run on; all of them if None.
 
     Raises:
-        InputError: when called with a batch that `accumulate` does not divide.
+        InputError: when called with a batch that `grad_accum_steps` does not divide.
     """
     devices = list(devices or jax.devices())
     step = functools.partial(
         train_step,
         model=model,
-        optimiser=optimiser,
+        optimizer=optimizer,
         augmentation=dict(augmentation),
-        averaging=averaging,
-        accumulate=accumulate,
+        ema_decay=ema_decay,
+        grad_accum_steps=grad_accum_steps,
         freeze_backbone=freeze_backbone,
         processes=len({device.process_index for device in devices}),
     )
@@ -140,10 +140,10 @@ def train_step(
     batch: HostBatch,
     *,
     model: RANet,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     augmentation: Mapping[str, Any],
-    averaging: float,
-    accumulate: int,
+    ema_decay: float,
+    grad_accum_steps: int,
     freeze_backbone: bool,
     processes: int,
 ) -> tuple[TrainState, TrainMetrics]:
@@ -152,24 +152,26 @@ def train_step(
     loss = functools.partial(
         _loss, model=model, augmentation=augmentation, freeze_backbone=freeze_backbone
     )
-    gradients, sums = _accumulated(loss, state.params, keys, batch, accumulate)
+    gradients, sums = _accumulated(loss, state.params, keys, batch, grad_accum_steps)
     gradients, mean_loss = jax.lax.pmean((gradients, sums["loss"]), AXIS)
     overlaps, objects = jax.lax.psum((sums["overlap"], sums["objects"]), AXIS)
-    updates, opt_state = optimiser.update(gradients, state.opt_state, state.params)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    average = state.average
-    if averaging:
-        decay = jnp.minimum(averaging, (1 + state.step) / (10 + state.step))
-        average = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), average, params)
+    ema_params = state.ema_params
+    if ema_decay:
+        decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
+        ema_params = jax.tree.map(
+            lambda old, new: old + (1 - decay) * (new - old), ema_params, params
+        )
     measured = TrainMetrics.single_from_model_output(
         loss=mean_loss,
         iou=overlaps / jnp.maximum(objects, 1),
         gradient_norm=optax.tree.norm(gradients),
     )
-    return TrainState(state.step + 1, params, opt_state, average, state.key), measured
+    return TrainState(state.step + 1, params, opt_state, ema_params, state.key), measured
 
 
-@functools.partial(jax.jit, static_argnames=("model", "coarsening", "colour", "frame_scale"))
+@functools.partial(jax.jit, static_argnames=("model", "coarsening", "color", "frame_scale"))
 def predict(
     model: RANet, params: Params, batch: HostBatch, key: Array, **augmentation: Any
 ) -> tuple[TrainingBatch, Probabilities]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.benchmarks import latency as benchmark
-from ranet_jax.benchmarks.interleave import Contestant, alternate, ratio
+from ranet_jax.benchmarks.interleave import Case, interleave, ratio
 from ranet_jax.benchmarks.latency import run_benchmark, split_objects
 from ranet_jax.cli.main import main
 from ranet_jax.errors import InputError
@@ -55,7 +55,7 @@ def test_torch_network_computes_the_same_logits(small, settings, objects, size):
     assert np.abs(theirs - ours).max() < 1e-3 * np.abs(ours).max()
 
 
-def test_torch_contestant_runs_in_turn(small, capsys, monkeypatch):
+def test_torch_case_runs_in_turn(small, capsys, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setattr(benchmark, "usable_cores", lambda: 1)
     model, params = small()
@@ -120,8 +120,8 @@ def _check_case(case: dict, repeats: int) -> None:
 
 def test_contestants_take_turns():
     order = []
-    contestants = [Contestant(name, lambda name=name: order.append(name)) for name in "ab"]
-    times = alternate(contestants, 3)
+    cases = [Case(name, lambda name=name: order.append(name)) for name in "ab"]
+    times = interleave(cases, 3)
     assert "".join(order) == "ab" * 4
     assert [len(each.wall) for each in times] == [3, 3]
 

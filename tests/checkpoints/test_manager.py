@@ -21,10 +21,10 @@ def saved(step: int, params=None) -> Saved:
     """Something to save that is another at each step."""
     if params is None:
         params = {"conv": {"kernel": jnp.arange(6.0).reshape(2, 3) + step}}
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
     train = {
         "step": jnp.int32(step),
-        "opt_state": optimiser.init(params),
+        "opt_state": optimizer.init(params),
         "key": jax.random.key_data(jax.random.key(step)),
     }
     return Saved(params, train, {"next_batch": step}, {"steps": [{"loss": 0.1}]}, {"step": step})
@@ -192,6 +192,6 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(tmp_path):
         same(checkpoints.restore(1, saved(0).params, saved(0).train).params, saved(1).params)
 
 
-def test_another_network_or_optimiser_is_refused(tmp_path):
+def test_another_network_or_optimizer_is_refused(tmp_path):
     said = _run(_OTHER, tmp_path)
-    assert len(said) == 2 and all("made by another network or optimiser" in one for one in said)
+    assert len(said) == 2 and all("made by another network or optimizer" in one for one in said)

@@ -114,7 +114,7 @@ def test_previews_with_one_seed_are_the_same(tmp_path, video_set):
     assert sheets[0] == sheets[1] != sheets[2]
 
 
-def test_the_sheet_shows_masks_in_their_places_and_colours():
+def test_the_sheet_shows_masks_in_their_places_and_colors():
     masks = np.zeros((2, 8, 8), np.float32)
     masks[0, :4], masks[1, 4:] = 1, 1
     tinted = preview._tint(np.zeros((8, 8, 3)), masks, opacity=1.0)
@@ -200,7 +200,7 @@ def test_the_settings_of_the_augmentation_are_its_arguments():
 
     signature = inspect.signature(augment.augment_each)
     keywords = {name for name, p in signature.parameters.items() if p.kind == p.KEYWORD_ONLY}
-    assert keywords == {*augment.NOTHING, "frame_scale"}  # the data decides this one
+    assert keywords == {*augment.IDENTITY, "frame_scale"}  # the data decides this one
 
 
 def test_names_lead_to_sources(video_set, image_set):

@@ -104,9 +104,9 @@ def spoil(video, what):
         grey = Image.fromarray(mask * 255).resize((96, 64), Image.Resampling.BILINEAR)
         grey.resize((48, 32), Image.Resampling.BILINEAR).save(path)
         return {}, "smoothed edges"
-    if what == "colour":
+    if what == "color":
         Image.fromarray(mask).convert("RGB").save(path)
-        return {}, "colour image"
+        return {}, "color image"
     if what == "empty":
         write_mask(path, 0 * mask)
         return {}, "is empty"
@@ -133,7 +133,7 @@ def spoil(video, what):
         "missing mask",
         "another size",
         "anti-aliased",
-        "colour",
+        "color",
         "empty",
         "17 objects",
         "truncated",

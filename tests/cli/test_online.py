@@ -57,7 +57,7 @@ def predictions(folder) -> list[np.ndarray]:
 @pytest.mark.slow
 def test_evaluate_adapts_to_every_video_and_resumes(work, tmp_path, capsys):
     out = tmp_path / "online"
-    words = ("--online", 2, "--online-rate", 1e-2)
+    words = ("--online", 2, "--online-lr", 1e-2)
     assert evaluate(work, out, *words) == 0
     printed = capsys.readouterr().out
     for name in VIDEOS:
@@ -90,7 +90,7 @@ def test_evaluate_adapts_to_every_video_and_resumes(work, tmp_path, capsys):
     for old, new in zip(before, predictions(out / "predictions" / "second"), strict=True):
         np.testing.assert_array_equal(old, new)
 
-    for other in (("--online", 3), ("--online", 0), ("--online", 2, "--online-rate", 1e-3)):
+    for other in (("--online", 3), ("--online", 0), ("--online", 2, "--online-lr", 1e-3)):
         assert evaluate(work, out, *other) == 2
         assert "an evaluation with another settings" in capsys.readouterr().err
 
@@ -121,7 +121,7 @@ def test_what_does_not_go_with_online(work, tmp_path, capsys, words, sentence):
 
 @pytest.mark.parametrize(
     "words",
-    [("--online", "-1"), ("--online", "1.5"), ("--online-rate", "0"), ("--online-batch", "0")],
+    [("--online", "-1"), ("--online", "1.5"), ("--online-lr", "0"), ("--online-batch", "0")],
 )
 @pytest.mark.parametrize("command", [evaluate, segment])
 def test_numbers_out_of_range(work, tmp_path, capsys, command, words):
@@ -131,7 +131,7 @@ def test_numbers_out_of_range(work, tmp_path, capsys, command, words):
     assert f"{words[1]!r} is not a" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [("--online-rate", "1e-4"), ("--online-batch", "2")])
+@pytest.mark.parametrize("words", [("--online-lr", "1e-4"), ("--online-batch", "2")])
 @pytest.mark.parametrize("command", [evaluate, segment])
 def test_settings_of_online_learning_without_it(work, tmp_path, capsys, command, words):
     assert command(work, tmp_path / "out", *words) == 2

@@ -167,7 +167,7 @@ def test_davis_2017_with_ids_and_test_dev_with_first_masks_alone(tmp_path, build
     assert len(cow["frames"]) == 4 and len(cow["masks"]) == 1
 
 
-def test_davis_2017_masks_in_colours_keep_their_ids(tmp_path, build):
+def test_davis_2017_masks_in_colors_keep_their_ids(tmp_path, build):
     files = davis_files("2017", {"train": {"ant": 2}})
     second_alone = np.zeros((48, 64, 3), np.uint8)
     second_alone[:9] = (0, 128, 0)

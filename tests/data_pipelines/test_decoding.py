@@ -51,19 +51,19 @@ def test_the_void_of_a_palette_mask_is_background():
     np.testing.assert_array_equal(decoding.decode_ids(encode(mask, mode="P"), "m"), square(value=2))
 
 
-def test_the_colours_of_davis_are_its_ids_whatever_other_objects_there_are():
+def test_the_colors_of_davis_are_its_ids_whatever_other_objects_there_are():
     for present in ((1, 2, 3), (3,)):
         ids = np.zeros((8, 12), np.uint8)
         for i in present:
             ids[i] = i
-        colours = encode(np.asarray(Image.open(io.BytesIO(encode(ids, mode="P"))).convert("RGB")))
-        np.testing.assert_array_equal(decoding.decode_ids(colours, "m"), ids)
+        colors = encode(np.asarray(Image.open(io.BytesIO(encode(ids, mode="P"))).convert("RGB")))
+        np.testing.assert_array_equal(decoding.decode_ids(colors, "m"), ids)
 
 
-def test_other_colours_and_values_are_numbered_as_instances():
-    colours = np.zeros((6, 6, 3), np.uint8)
-    colours[1], colours[4] = (200, 10, 10), (10, 250, 30)
-    ids = decoding.decode_ids(encode(colours), "m", "instances")
+def test_other_colors_and_values_are_numbered_as_instances():
+    colors = np.zeros((6, 6, 3), np.uint8)
+    colors[1], colors[4] = (200, 10, 10), (10, 250, 30)
+    ids = decoding.decode_ids(encode(colors), "m", "instances")
     assert ids[1].tolist() == [2] * 6 and ids[4].tolist() == [1] * 6 and ids.sum() == 18
     values = np.repeat(np.uint8([[0, 60, 120, 240]]), 3, axis=0)
     ids = decoding.decode_ids(encode(values), "m", "instances")

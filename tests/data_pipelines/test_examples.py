@@ -58,14 +58,14 @@ def test_an_example_is_what_the_device_takes():
         "previous_ids": ids,
         "box": ((4,), np.float32),
         "valid": ((3,), bool),
-        "twin": ((), bool),
+        "is_static": ((), bool),
     }
 
 
 def test_a_photograph_gives_twins():
     source = Clips([[square(96, 160)]])
     example = make(source)
-    assert example["twin"]
+    assert example["is_static"]
     np.testing.assert_array_equal(example["template_image"], example["image"])
     pixels = decoding.decode_image(source.image(0, 0), "p")
     np.testing.assert_array_equal(example["image"], pixels)
@@ -94,7 +94,7 @@ def test_a_triplet_holds_the_frames_it_names():
     masks = [square(96, 160, left=10 + 5 * t) for t in range(12)]
     source = Clips([[square(96, 160)], masks])
     example = make(source, clip=1, frame=6, seed=5)
-    assert not example["twin"]
+    assert not example["is_static"]
     left = {
         name: int(np.flatnonzero(example[name].any(axis=0))[0] - 10) // 5
         for name in ("template_ids", "ids", "previous_ids")
@@ -249,9 +249,9 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path):
         ({"height": 100}, "multiples of 32"),
         ({"slots": 2}, "objects=multi"),
         ({"jitter": 1.5}, "jitter and min_area"),
-        ({"max_interval": 0}, "max_interval"),
-        ({"false_positives": 1.5}, "false_positives is a share from 0 to 1"),
-        ({"false_negatives": -0.1}, "false_negatives is a share"),
+        ({"max_frame_gap": 0}, "max_frame_gap"),
+        ({"extra_region_prob": 1.5}, "extra_region_prob is a share from 0 to 1"),
+        ({"missing_region_prob": -0.1}, "missing_region_prob is a share"),
         ({"occlusions": 2.0}, "occlusions is a share"),
     ],
 )

@@ -51,7 +51,7 @@ def test_batches_lead_with_devices_and_examples(photographs):
         "previous_ids": (2, 3, 32, 64),
         "box": (2, 3, 4),
         "valid": (2, 3, 1),
-        "twin": (2, 3),
+        "is_static": (2, 3),
     }
     assert set(batch) == set(augment.HostBatch.__annotations__)
 
@@ -151,7 +151,7 @@ def test_processes_share_one_stream(photographs):
 
 def test_sources_take_turns_by_weight(photographs, videos):
     running = loader.Loader([(photographs, 3), (videos, 1)], SETTINGS, batch_size=8)
-    twins = np.concatenate([batch["twin"].ravel() for batch in itertools.islice(running, 10)])
+    twins = np.concatenate([batch["is_static"].ravel() for batch in itertools.islice(running, 10)])
     assert abs(twins.mean() - 0.75) < 0.03
 
 

@@ -59,7 +59,7 @@ def test_a_mixture_of_both_is_read_through_grain(built):
     running = loader.Loader(mixture, ExampleSettings(), batch_size=4, seed=0)
     batches = list(itertools.islice(running, 6))
     running.close()
-    twins = np.concatenate([batch["twin"].ravel() for batch in batches])
+    twins = np.concatenate([batch["is_static"].ravel() for batch in batches])
     assert twins.sum() == 12
     for batch in batches:
         assert batch["image"].shape == (1, 4, 480, 864, 3)
@@ -96,7 +96,7 @@ def test_several_objects_from_folders(data_dir, name, clips, frames, objects):
         assert batch[name].max() <= 4
     held = batch["template_ids"].reshape(4, -1).max(axis=1)
     np.testing.assert_array_equal(held, batch["valid"][0].sum(axis=1))
-    assert (batch["twin"] == (frames == clips)).all()
+    assert (batch["is_static"] == (frames == clips)).all()
 
 
 def test_the_mask_of_two_channels_is_read(built):

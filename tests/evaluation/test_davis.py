@@ -109,7 +109,7 @@ def test_real_masks_of_mode_la(data_dir):
 def test_files_that_are_no_masks(tmp_path):
     path = tmp_path / "mask.png"
     Image.new("RGB", (4, 4)).save(path)
-    with pytest.raises(InputError, match=r"colour image \(mode RGB\)"):
+    with pytest.raises(InputError, match=r"color image \(mode RGB\)"):
         protocols.read_ids(path)
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InputError, match="cannot be read"):

@@ -116,7 +116,7 @@ def test_every_object_is_drawn_and_alone():
     assert {drawn.count(n) >= 10 for n in (1, 2, 3)} == {True}
     for ids, n in zip(batch["ids"], drawn, strict=True):
         np.testing.assert_array_equal(ids, labels == n)
-    assert batch["valid"].all() and batch["twin"].all()
+    assert batch["valid"].all() and batch["is_static"].all()
 
 
 def test_crops_are_those_of_segmentation_jittered():

@@ -129,9 +129,9 @@ def test_a_truncated_mask_is_refused(tmp_path, share):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_colour_mask_is_refused(tmp_path, mode):
+def test_a_color_mask_is_refused(tmp_path, mode):
     path = save(tmp_path / "mask.png", squares(1, 2).astype(np.uint8), mode)
-    assert f"colour image (mode {mode})" in refusal(path)
+    assert f"color image (mode {mode})" in refusal(path)
 
 
 def test_a_jpeg_is_refused_even_where_its_values_are_whole(tmp_path):

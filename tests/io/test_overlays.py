@@ -45,11 +45,11 @@ def test_overlay_refuses_labels_of_another_size():
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(1, 4, 1), (4, 4, 1), (5, 4, 2), (3, 2, 2)])
 def test_contact_sheet_shows_every_frame_above_its_caption(count, columns, rows):
-    colours = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0], [0, 250, 250]])
-    frames = [np.full((40, 80, 3), colours[i], np.uint8) for i in range(count)]
+    colors = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0], [0, 250, 250]])
+    frames = [np.full((40, 80, 3), colors[i], np.uint8) for i in range(count)]
     sheet = np.asarray(contact_sheet(frames, ["x"] * count, columns=columns, tile_width=60))
-    for colour in colours[:count]:
-        seen = np.argwhere((sheet == colour).all(-1))
+    for color in colors[:count]:
+        seen = np.argwhere((sheet == color).all(-1))
         height, width = np.ptp(seen, axis=0) + 1
         assert (height, width) == (30, 60)
         below = sheet[seen[:, 0].max() + 1 : seen[:, 0].max() + 24, seen[:, 1].min() :][:, :20]

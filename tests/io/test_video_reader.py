@@ -43,8 +43,8 @@ def test_a_folder_of_jpegs_is_upright_rgb(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rows are columns
     grey.save(folder / "00001.jpg", exif=exif)
-    (_, colour), (_, turned) = read_all(folder)
-    assert colour.shape == turned.shape == (20, 30, 3)
+    (_, color), (_, turned) = read_all(folder)
+    assert color.shape == turned.shape == (20, 30, 3)
     # Orientation 6 asks for a quarter turn clockwise.
     with Image.open(folder / "00001.jpg") as stored:
         np.testing.assert_array_equal(turned[..., 0], np.rot90(np.asarray(stored), -1))

@@ -7,7 +7,7 @@ import pytest
 
 from ranet_jax.models.encoder import MatchingFeatures
 from ranet_jax.models.initialization import init_params
-from ranet_jax.models.ops import instance_norm, l2_normalise
+from ranet_jax.models.ops import instance_norm, l2_normalize
 from ranet_jax.models.ranet import RANet
 
 MODEL = RANet(depth=14, width=8)
@@ -84,7 +84,7 @@ WIDTH_OF = {3: 8, 4: 16, 5: 32}  # pairs of each level at a stem of 8 channels
 
 
 def cosines(x):
-    x = np.asarray(l2_normalise(x)).reshape(-1, x.shape[-1])
+    x = np.asarray(l2_normalize(x)).reshape(-1, x.shape[-1])
     return (x @ x.T)[np.triu_indices(len(x), 1)]
 
 

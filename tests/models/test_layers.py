@@ -88,8 +88,8 @@ def test_ranking_network(reference, blocks):
 
 
 def test_backbone_and_encoder(reference, blocks):
-    normalised = blocks["backbone/input"]
-    frame = normalised * np.float32([0.229, 0.224, 0.225]) + np.float32([0.485, 0.456, 0.406])
+    normalized = blocks["backbone/input"]
+    frame = normalized * np.float32([0.229, 0.224, 0.225]) + np.float32([0.485, 0.456, 0.406])
     levels = apply_published(reference, ResNet(), "backbone", frame)
     strides = {0: 4, 1: 4, 2: 2}
     for level, x in enumerate(levels):

@@ -68,9 +68,9 @@ def test_adaptive_pooling_covers_floor_to_ceil(height, width):
     np.testing.assert_array_equal(ops.adaptive_max_pool(x, out), largest.astype(np.float32))
 
 
-def test_l2_normalise_keeps_zero_vectors_finite():
+def test_l2_normalize_keeps_zero_vectors_finite():
     x = jnp.stack([jnp.zeros((1, 1, 4)), jnp.full((1, 1, 4), 2.0)])
-    np.testing.assert_allclose(ops.l2_normalise(x)[:, 0, 0], [[0] * 4, [0.5] * 4])
+    np.testing.assert_allclose(ops.l2_normalize(x)[:, 0, 0], [[0] * 4, [0.5] * 4])
 
 
 def test_instance_norm_computes_in_float32():
@@ -104,7 +104,7 @@ def test_primitives_equal_the_reference(reference):
         stored["prim/resize4_corners"],
         1e-5,
     )
-    compare("unit length", ops.l2_normalise(x), stored["prim/unit_length"], 1e-6)
+    compare("unit length", ops.l2_normalize(x), stored["prim/unit_length"], 1e-6)
     limit = 1e-4 * np.abs(stored["prim/norm_output"]).max()
     compare("norm", ops.instance_norm(stored["prim/norm_input"]), stored["prim/norm_output"], limit)
 
@@ -127,7 +127,7 @@ def test_crops_equal_the_reference(reference):
     ]
     seed = reference.spec["units_seed"]
     frames, labels = reference.inputs.scene(seed, 1, 480, 864, objects)
-    image = reference.inputs.normalise(frames[0])
+    image = reference.inputs.normalize(frames[0])
     values = np.float32(reference.inputs.noise(f"units|{seed}|prob", 480, 864, 17) / 4080)
     for i, box in enumerate(stored["boxes"]):
         crop = ops.crop_bilinear(image, box)

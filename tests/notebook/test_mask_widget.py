@@ -53,13 +53,13 @@ def test_a_mistake_is_told_beneath_the_frame(widget):
     assert "object 1" in widget.status, "the next click takes the message away"
 
 
-def test_every_object_has_a_colour_of_its_own(widget):
+def test_every_object_has_a_color_of_its_own(widget):
     for _ in range(16):
         for corner in CORNERS:
             widget.act("click", *corner)
         widget.act("next_object")
-    colours = [outline["colour"] for outline in widget.drawn]
-    assert len(set(colours)) == len(colours) == 16
+    colors = [outline["color"] for outline in widget.drawn]
+    assert len(set(colors)) == len(colors) == 16
 
 
 def test_only_frames_are_taken():

@@ -39,13 +39,13 @@ def host_batch(seed: int = 0, count: int = 1, size: int = 2, slots: int = 4, **c
         "previous_ids": ids,
         "box": frame,
         "valid": np.broadcast_to(np.arange(1, slots + 1) <= count, (size, slots)),
-        "twin": np.ones(size, bool),
+        "is_static": np.ones(size, bool),
     } | changes
 
 
 @functools.cache
 def augment_with(**settings):
-    return functools.partial(augment.augment, **(augment.NOTHING | settings))
+    return functools.partial(augment.augment, **(augment.IDENTITY | settings))
 
 
 @few
@@ -106,7 +106,7 @@ def test_a_turn_keeps_circles_round_in_a_wide_frame():
 
 def test_nothing_changes_nothing():
     batch = host_batch(count=3)
-    seen = augment.present(batch)
+    seen = augment.identity_view(batch)
     np.testing.assert_allclose(seen["image"], batch["image"] / 255, atol=2e-4)
     np.testing.assert_allclose(seen["template_image"], batch["template_image"] / 255, atol=2e-4)
     one_hot = batch["ids"][:, None] == np.arange(1, 5)[:, None, None]
@@ -134,7 +134,7 @@ def test_the_result_is_what_a_training_step_takes():
 def test_a_box_is_resized_to_the_whole_input():
     box = np.tile(np.float32([16, 24, 48, 72]), (2, 1))
     batch = host_batch(box=box)
-    seen = augment.present(batch)["image"][0]
+    seen = augment.identity_view(batch)["image"][0]
     crop = np.float32(batch["image"][0, 16:48, 24:72]) / 255
     resized = jax.image.resize(crop, (HEIGHT, WIDTH, 3), "linear", antialias=False)
     np.testing.assert_allclose(seen[1:-1, 1:-1], resized[1:-1, 1:-1], atol=1e-4)
@@ -144,7 +144,7 @@ def test_outside_the_source_is_black_background():
     box = np.tile(np.float32([-HEIGHT, -WIDTH, 2 * HEIGHT, 2 * WIDTH]), (2, 1))
     full = np.ones((2, HEIGHT, WIDTH), np.uint8)
     white = np.full((2, HEIGHT, WIDTH, 3), 255, np.uint8)
-    seen = augment.present(host_batch(box=box, ids=full, image=white))
+    seen = augment.identity_view(host_batch(box=box, ids=full, image=white))
     inside = np.zeros((HEIGHT, WIDTH), bool)
     inside[HEIGHT // 3 + 1 : 2 * HEIGHT // 3, WIDTH // 3 : 2 * WIDTH // 3] = True
     assert not np.asarray(seen["image"][0])[: HEIGHT // 3 - 1].any()
@@ -193,7 +193,7 @@ def test_template_and_frame_get_warps_of_their_own():
 
 
 def test_the_previous_mask_is_warped_again_for_twins_alone():
-    batch = host_batch(twin=np.array([True, False]))
+    batch = host_batch(is_static=np.array([True, False]))
     seen = augment_with(warp=0.15, previous_warp=0.05)(jax.random.key(0), batch)
     previous, target = np.asarray(seen["previous_masks"]), np.asarray(seen["target_masks"])
     np.testing.assert_array_equal(previous[1::2], target[1::2])
@@ -223,20 +223,20 @@ def test_an_object_too_small_to_coarsen_is_kept():
 
 @few
 @hypothesis.given(SEEDS, st.floats(0, 0.9))
-def test_colours_stay_colours(seed, strength):
+def test_colors_stay_colors(seed, strength):
     image = np.random.default_rng(seed).random((8, 8, 3), np.float32)
-    jittered = np.asarray(augment.jitter_colour(jax.random.key(seed), image, strength))
+    jittered = np.asarray(augment.jitter_color(jax.random.key(seed), image, strength))
     assert jittered.min() >= 0 and jittered.max() <= 1
-    still = augment.jitter_colour(jax.random.key(seed), image, 0.0)
+    still = augment.jitter_color(jax.random.key(seed), image, 0.0)
     np.testing.assert_allclose(still, image, atol=1e-6)
 
 
-def test_colour_jitter_leaves_masks_alone():
+def test_color_jitter_leaves_masks_alone():
     batch = host_batch()
     plain = augment_with()(jax.random.key(1), batch)
-    coloured = augment_with(colour=0.5)(jax.random.key(1), batch)
-    assert np.abs(plain["image"] - coloured["image"]).max() > 0.01
-    np.testing.assert_array_equal(plain["target_masks"], coloured["target_masks"])
+    colored = augment_with(color=0.5)(jax.random.key(1), batch)
+    assert np.abs(plain["image"] - colored["image"]).max() > 0.01
+    np.testing.assert_array_equal(plain["target_masks"], colored["target_masks"])
 
 
 def test_an_object_warped_out_of_the_template_is_no_longer_valid():
@@ -244,7 +244,7 @@ def test_an_object_warped_out_of_the_template_is_no_longer_valid():
     ids[0, :2, :2] = 1
     ids[1] = 1
     box = np.tile(np.float32([32, 48, 64, 96]), (2, 1))
-    seen = augment.present(host_batch(template_ids=ids, template_box=box))
+    seen = augment.identity_view(host_batch(template_ids=ids, template_box=box))
     np.testing.assert_array_equal(seen["valid"][:, 0], [False, True])
 
 
@@ -279,7 +279,10 @@ def test_canvases_can_be_larger_than_the_result():
         large[name] = small[name].repeat(2, axis=1).repeat(2, axis=2)
     for name in ("box", "template_box"):
         large[name] = 2 * small[name]
-    seen, expected = augment_with(frame_scale=2)(jax.random.key(0), large), augment.present(small)
+    seen, expected = (
+        augment_with(frame_scale=2)(jax.random.key(0), large),
+        augment.identity_view(small),
+    )
     for name, array in expected.items():
         np.testing.assert_allclose(seen[name], array, atol=1e-3, err_msg=name)
     part = np.tile(np.array([0, 0, HEIGHT, WIDTH], np.float32), (2, 1))

@@ -39,13 +39,13 @@ def test_a_config_that_fits_is_accepted(small_config):
         ("model.depth=34", "depth is 34; it can be one of 14, 26, 50, 101"),
         ("model.width=4", "model.width is 4"),
         ("model.ranking=best", "one of rank, none, max"),
-        ("optimiser.schedule=linear", "one of constant, cosine"),
-        ("optimiser.learning_rate=0", "a number above 0"),
-        ("optimiser.learning_rate=nan", "learning_rate is nan"),
-        ("optimiser.learning_rate=inf", "learning_rate is inf"),
-        ("optimiser.clip_norm=-1", "a number of 0 or more"),
-        ("optimiser.warmup_steps=60", "warmup_steps is 60, but there are only 60 steps"),
-        ("optimiser.accumulate=3", "cannot be accumulated over 3 parts"),
+        ("optimizer.schedule=linear", "one of constant, cosine"),
+        ("optimizer.learning_rate=0", "a number above 0"),
+        ("optimizer.learning_rate=nan", "learning_rate is nan"),
+        ("optimizer.learning_rate=inf", "learning_rate is inf"),
+        ("optimizer.clip_norm=-1", "a number of 0 or more"),
+        ("optimizer.warmup_steps=60", "warmup_steps is 60, but there are only 60 steps"),
+        ("optimizer.grad_accum_steps=3", "cannot be accumulated over 3 parts"),
         ("augment.scale=(1.2,0.8)", "the smallest and the largest magnification"),
         ("augment.flip=2", "augment.flip is 2.0"),
         ("held_out.every=-1", "held_out.every is -1"),
@@ -93,7 +93,7 @@ def test_several_slots_belong_to_a_multi_object_network(small_config):
 
 
 def test_a_batch_is_shared_by_devices_and_parts(small_config):
-    config = small_config("--config.data.batch_size=24", "--config.optimiser.accumulate=3")
+    config = small_config("--config.data.batch_size=24", "--config.optimizer.grad_accum_steps=3")
     configs.check_batch(config, devices=8, processes=2)
     with pytest.raises(
         InputError,
@@ -148,19 +148,21 @@ def test_the_network_is_that_of_the_config(small_config):
 
 
 def test_sections_become_arguments(small_config, data_root):
-    config = small_config("--config.optimiser.clip_norm=0", "--config.optimiser.backbone_rate=0")
-    assert configs.optimiser_arguments(config) == {
+    config = small_config(
+        "--config.optimizer.clip_norm=0", "--config.optimizer.backbone_lr_multiplier=0"
+    )
+    assert configs.optimizer_arguments(config) == {
         "learning_rate": 1e-3,
         "steps": 60,
         "warmup_steps": 50,
         "schedule": "cosine",
         "clip_norm": None,
-        "backbone_rate": 0.0,
+        "backbone_lr_multiplier": 0.0,
     }
-    assert configs.state_arguments(config) == {"seed": 0, "averaging": 0.99}
+    assert configs.state_arguments(config) == {"seed": 0, "ema_decay": 0.99}
     step = configs.step_arguments(config)
     assert step.pop("augmentation") == dict(config.augment) | {"frame_scale": 1}
-    assert step == {"averaging": 0.99, "accumulate": 1, "freeze_backbone": True}
+    assert step == {"ema_decay": 0.99, "grad_accum_steps": 1, "freeze_backbone": True}
     assert configs.held_out_arguments(config) == {
         "dataset": "davis2016",
         "root": data_root / "DAVIS",

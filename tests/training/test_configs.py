@@ -79,14 +79,14 @@ def test_every_page_is_readable_and_says_how_it_is_launched(page):
 def test_the_papers_values_are_those_of_its_experiments(name):
     """Section 3.5, and the specification for crops and intervals."""
     config = read(name)
-    assert (config.optimiser.learning_rate, config.optimiser.schedule) == (1e-5, "constant")
+    assert (config.optimizer.learning_rate, config.optimizer.schedule) == (1e-5, "constant")
     assert (config.data.height, config.data.width) == (480, 864)
     assert config.augment.warp == 0.15 and config.augment.rotation == 30
     assert config.augment.scale == (0.75, 1.25) and config.augment.crop > 0
-    assert config.data.max_interval == 5 and config.data.crops == "object"
+    assert config.data.max_frame_gap == 5 and config.data.crops == "object"
     assert (config.model.depth, config.model.width) == (101, 64)
-    assert (config.optimiser.clip_norm, config.optimiser.averaging) == (0, 0)
-    assert config.optimiser.warmup_steps == 0 and config.optimiser.backbone_rate == 1
+    assert (config.optimizer.clip_norm, config.optimizer.ema_decay) == (0, 0)
+    assert config.optimizer.warmup_steps == 0 and config.optimizer.backbone_lr_multiplier == 1
     assert config.online.learning_rate == 1e-6 and config.online.iterations == 0
 
 
@@ -178,7 +178,7 @@ def test_the_ablations_of_the_stages_leave_one_out():
 def test_online_learning_is_the_static_recipe_at_a_tenth_of_the_rate():
     config, static = read("online.py"), read("static_single.py")
     assert config.augment == static.augment and config.model == static.model
-    assert config.optimiser.learning_rate == config.online.learning_rate == 1e-6
+    assert config.optimizer.learning_rate == config.online.learning_rate == 1e-6
     assert config.online.iterations == config.steps > 0
     assert config.held_out.every == 0
 
@@ -237,7 +237,7 @@ def test_every_page_trains_every_part_of_its_network(stepped, name):
     start = f"{page}/moved/"
     moved = {key.removeprefix(start) for key in stepped if key.startswith(start) and stepped[key]}
     expected = {"matching_features", "merge", "lateral_connections", "pyramid"}
-    if config.optimiser.backbone_rate:
+    if config.optimizer.backbone_lr_multiplier:
         expected.add("backbone")
     if model.correlation and model.ranking == "rank":
         expected.add("ranking_network")

@@ -25,7 +25,7 @@ SETTINGS = {
     "log__keep": 4,
     # Adam makes a whole step of the sign of a gradient, however small: at a large rate rounding
     # alone would lead two runs apart.
-    "optimiser__learning_rate": 1e-5,
+    "optimizer__learning_rate": 1e-5,
     # So would ranks, whose maps change places, and warps, which take another pixel of a mask.
     "model__ranking": "none",
     "augment__warp": 0.0,
@@ -58,7 +58,7 @@ def finish(processes, status: int) -> list[str]:
     return [out for out, _ in told]
 
 
-def optimiser_state(path):
+def optimizer_state(path):
     items = ocp.args.Composite(train=ocp.args.StandardRestore())
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**run_checkpoints.handlers())) as reader:
         return reader.restore(path, items).train["opt_state"]
@@ -86,7 +86,7 @@ def test_two_processes_do_what_one_does(data, tmp_path):
     assert len(one) == len(other) == 2
     np.testing.assert_allclose(other, one, atol=5e-3)
     # The means that Adam keeps are gradients, at a tenth of their size after one step.
-    one, other = (optimiser_state(workdir / "checkpoints" / "1") for workdir in (alone, together))
+    one, other = (optimizer_state(workdir / "checkpoints" / "1") for workdir in (alone, together))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, other)
     one, other = (ranet_jax.load(workdir / "checkpoints" / "4")[1] for workdir in (alone, together))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one, other)

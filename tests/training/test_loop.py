@@ -80,8 +80,8 @@ def test_checkpoints_of_a_run_are_checkpoints(finished):
 
 def test_another_experiment_may_not_go_on_there(data, finished):
     before = measured(finished)
-    config = small_run.config(data, log__pictures=3, optimiser__learning_rate=0.01)
-    with pytest.raises(InputError, match=r"another optimiser\.learning_rate"):
+    config = small_run.config(data, log__pictures=3, optimizer__learning_rate=0.01)
+    with pytest.raises(InputError, match=r"another optimizer\.learning_rate"):
         loop.run(config, finished)
     assert measured(finished) == before
 
@@ -111,7 +111,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_unsaved(data, tmp_path):
 
 @pytest.mark.slow
 def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(data, tmp_path):
-    """To the bit: losses, scores, parameters, averages and the optimiser's state."""
+    """To the bit: losses, scores, parameters, averages and the optimizer's state."""
     settings = {
         "steps": 18,
         "log__every": 2,  # no divisor of what is between checkpoints
@@ -163,7 +163,7 @@ def _wait_for_step(workdir, step, process):
 
 
 def _arrays(path):
-    """Everything in a checkpoint, the state of the optimiser included."""
+    """Everything in a checkpoint, the state of the optimizer included."""
     import orbax.checkpoint as ocp
 
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**run_checkpoints.handlers())) as reader:

@@ -52,8 +52,8 @@ def test_the_curve_is_a_picture_of_loss_and_j(tmp_path):
     alone, both = (np.asarray(Image.open(tmp_path / n)) for n in ("loss.png", "both.png"))
     assert alone.shape == both.shape and (alone != both).any()
 
-    def shows(picture, colour):
-        return (np.abs(picture[..., :3].astype(int) - colour).max(axis=-1) < 30).any()
+    def shows(picture, color):
+        return (np.abs(picture[..., :3].astype(int) - color).max(axis=-1) < 30).any()
 
     red = (0xD1, 0x49, 0x5B)
     assert shows(both, red) and not shows(alone, red)

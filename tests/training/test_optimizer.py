@@ -7,15 +7,15 @@ import optax
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.training.optimizer import make_optimiser, rate_at
+from ranet_jax.training.optimizer import make_optimizer, rate_at
 
 PARAMS = {"backbone": {"conv": jnp.ones(3)}, "merge": {"conv": jnp.ones(3)}}
 GRADIENTS = {"backbone": {"conv": jnp.full(3, 2.0)}, "merge": {"conv": jnp.full(3, -4.0)}}
 
 
 def updates(**settings):
-    optimiser = make_optimiser(learning_rate=0.1, steps=10, **settings)
-    return optimiser.update(GRADIENTS, optimiser.init(PARAMS), PARAMS)
+    optimizer = make_optimizer(learning_rate=0.1, steps=10, **settings)
+    return optimizer.update(GRADIENTS, optimizer.init(PARAMS), PARAMS)
 
 
 def test_the_default_is_adam():
@@ -27,7 +27,7 @@ def test_the_default_is_adam():
 
 
 def test_a_frozen_backbone_stays_and_has_no_moments():
-    found, state = updates(backbone_rate=0)
+    found, state = updates(backbone_lr_multiplier=0)
     assert not found["backbone"]["conv"].any()
     np.testing.assert_allclose(found["merge"]["conv"], 0.1, rtol=1e-5)
     moments = [leaf for leaf in jax.tree.leaves(state) if jnp.shape(leaf) == (3,)]
@@ -35,14 +35,14 @@ def test_a_frozen_backbone_stays_and_has_no_moments():
 
 
 def test_a_slower_backbone():
-    found, _ = updates(backbone_rate=0.1)
+    found, _ = updates(backbone_lr_multiplier=0.1)
     np.testing.assert_allclose(found["backbone"]["conv"], -0.01, rtol=1e-5)
     np.testing.assert_allclose(found["merge"]["conv"], 0.1, rtol=1e-5)
 
 
 def test_clipping_is_by_the_joint_norm():
-    optimiser = make_optimiser(learning_rate=0.1, steps=10, clip_norm=1.0)
-    _, state = optimiser.update(GRADIENTS, optimiser.init(PARAMS), PARAMS)
+    optimizer = make_optimizer(learning_rate=0.1, steps=10, clip_norm=1.0)
+    _, state = optimizer.update(GRADIENTS, optimizer.init(PARAMS), PARAMS)
     first_moment = optax.tree.get(state, "mu")
     expected = 0.1 * np.array([2, 2, 2, -4, -4, -4]) / float(optax.tree.norm(GRADIENTS))
     np.testing.assert_allclose(first_moment, expected, rtol=1e-5)
@@ -67,4 +67,4 @@ def test_warm_up_and_cosine():
 )
 def test_impossible_settings(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
-        make_optimiser(**{"learning_rate": 0.1, "steps": 10, **wrong})
+        make_optimizer(**{"learning_rate": 0.1, "steps": 10, **wrong})

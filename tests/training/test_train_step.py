@@ -11,9 +11,9 @@ from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training import train_step as train
-from ranet_jax.training.optimizer import make_optimiser
+from ranet_jax.training.optimizer import make_optimizer
 
-OPTIMISER = make_optimiser(learning_rate=1e-5, steps=10)
+OPTIMIZER = make_optimizer(learning_rate=1e-5, steps=10)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_a_step_counts_moves_and_averages(on_devices):
     assert on_devices["one:step"] == 1
     name = "pyramid/level3/logits/kernel"
     start, end = on_devices[f"start:params/{name}"], on_devices[f"one:params/{name}"]
-    mean = on_devices[f"one:average/{name}"]
+    mean = on_devices[f"one:ema_params/{name}"]
     assert np.abs(end - start).max() > 1e-6
     # The first decay is 1/10, whatever the one asked for.
     np.testing.assert_allclose(mean, start + 0.9 * (end - start), atol=1e-7)
@@ -75,7 +75,7 @@ def test_a_frozen_backbone_does_not_move(learnt):
 
 def test_rematerialising_changes_no_name_and_no_shape():
     plain = abstract_params(RANet(depth=50, width=8))
-    again = abstract_params(RANet(depth=50, width=8, rematerialise=True))
+    again = abstract_params(RANet(depth=50, width=8, remat=True))
     assert jax.tree.structure(plain) == jax.tree.structure(again)
     assert jax.tree.leaves(plain) == jax.tree.leaves(again)
 
@@ -83,10 +83,10 @@ def test_rematerialising_changes_no_name_and_no_shape():
 def test_parts_that_do_not_divide_the_batch():
     model = RANet(depth=14, width=8)
     shapes = jax.eval_shape(
-        lambda p: train.create_state(p, OPTIMISER, seed=0), abstract_params(model)
+        lambda p: train.create_state(p, OPTIMIZER, seed=0), abstract_params(model)
     )
     step = train.make_step(
-        model, OPTIMISER, augmentation={}, accumulate=3, devices=jax.devices()[:1]
+        model, OPTIMIZER, augmentation={}, grad_accum_steps=3, devices=jax.devices()[:1]
     )
     batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=2, slots=1).items()}
     with pytest.raises(InputError, match="3 equal parts"):

@@ -133,7 +133,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 {
                     "name": name,
                     "frames": [
-                        static.colour_bytes(data, path)
+                        static.color_bytes(data, path)
                         for data, (path, _) in zip(frames, pairs, strict=True)
                     ],
                     "masks": [decoding.encode_ids(ids) for ids in answers],

@@ -37,7 +37,7 @@ def _plot_speed(table: Table, path: Path) -> None:
 
 
 def _plot_methods(table: Table, measure: str, path: Path) -> None:
-    """Bars, one a method, ours in colour."""
+    """Bars, one a method, ours in color."""
     online = dict.fromkeys(range(len(table.rows)), "")
     if "Online learning" in table.columns:
         online = dict(enumerate(table.column("Online learning")))
