@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.remat = False  # True: less memory, a third more time
 
     config.model = ConfigDict()
-    config.model.objects = "single"  # or "multi" (section 3.3)
+    config.model.mode = "single"  # or "multi" (section 3.3)
     config.model.depth = 101
     config.model.width = 64
     config.model.reduction_size = 3  # as released; 1 in the paper's supplement
@@ -28,7 +28,7 @@ def get_config() -> ConfigDict:
     config.model.correlation = True  # Table 5, -CL
     config.model.previous_mask = True  # Table 5, -PM
     config.model.score_gradient = "straight_through"  # read literally, ranking never learns
-    config.model.combine = "softmax"
+    config.model.aggregation = "softmax"
 
     config.data = ConfigDict()
     config.data.root = "data"  # what {root} below stands for

@@ -12,7 +12,7 @@ def get_config():
     """What differs from `static_single.py`."""
     config = static_single.get_config()
     config.name = "static_multi"
-    config.model.objects = "multi"
+    config.model.mode = "multi"
     config.data.objects = "multi"
     config.data.slots = 4  # not in the paper: most videos of DAVIS-2017 have no more
     # Half of the 3,600 photographs of SOC's training set show no object and are never drawn.

@@ -35,14 +35,14 @@ def run(
         return dict(saved)
 
 
-def _setup(objects: str, **settings):
+def _setup(mode: str, **settings):
     from test_augment import host_batch
 
     from ranet_jax.models.initialization import init_params
     from ranet_jax.models.ranet import RANet
 
-    model = RANet(depth=14, width=8, objects=objects, **settings)
-    slots = 1 if objects == "single" else 2
+    model = RANet(depth=14, width=8, mode=mode, **settings)
+    slots = 1 if mode == "single" else 2
     batch = host_batch(seed=1, count=slots, size=8, slots=slots)
     return model, init_params(model, seed=0), batch
 

@@ -160,7 +160,7 @@ def network_inputs(
     """Two frames of the demo's clip, with its object cut into as many as are wanted."""
     clip = render_clip(2, *size)
     template_labels, previous = (split_objects(labels, objects) for labels in clip.labels)
-    samples, slots = (batch * objects, 1) if model.objects == "single" else (batch, objects)
+    samples, slots = (batch * objects, 1) if model.mode == "single" else (batch, objects)
 
     def masks(labels: HostMask) -> ObjectMasks:
         each = labels == np.arange(1, objects + 1, dtype=labels.dtype)[:, None, None]

@@ -31,7 +31,7 @@ def torch_network(model: RANet, params: Params) -> "TorchRANet":
         model: `ranking="rank"`, with correlation and previous mask.
         params: its parameters.
     """
-    network = TorchRANet(model.objects, model.depth, model.width, model.reduction_size)
+    network = TorchRANet(model.mode, model.depth, model.width, model.reduction_size)
     flat = flax.traverse_util.flatten_dict(params, sep="/")
     network.load_state_dict({published_name(path): _to_torch(leaf) for path, leaf in flat.items()})
     return network.eval()
@@ -99,10 +99,10 @@ def _seconds(step: Callable[[], Tensor]) -> float:
 class TorchRANet(nn.Module):
     """The network; submodules carry the names of the published state dict."""
 
-    def __init__(self, objects: str, depth: int, width: int, reduction_size: int):
+    def __init__(self, mode: str, depth: int, width: int, reduction_size: int):
         super().__init__()
         w = width
-        self.objects = objects
+        self.mode = mode
         self.base_model = _ResNet(depth, w)
         self.L3 = _pre(8 * w, 2 * w, reduction_size)
         self.L4 = _pre(16 * w, 4 * w, reduction_size)
@@ -153,7 +153,7 @@ class TorchRANet(nn.Module):
         current = self._encode(levels)
         h, w = current.shape[2:]
         similarity = (features @ current.flatten(2)).reshape(b, -1, h, w)
-        select = self._single_streams if self.objects == "single" else self._multi_streams
+        select = self._single_streams if self.mode == "single" else self._multi_streams
         merged = [self._merge(stream.flatten(0, 1)) for stream in select(similarity, shares)]
         previous = F.adaptive_avg_pool2d(previous_masks.flatten(0, 1)[:, None], merged[0].shape[2:])
         x = torch.cat([self._laterals(levels, 3, n), *merged, previous], 1)

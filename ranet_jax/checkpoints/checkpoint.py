@@ -26,6 +26,8 @@ PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 # Fields of the module that are not settings of the trained network.
 _NOT_SAVED = {"dtype", "remat", "parent", "name"}
+# What fields were called in checkpoints written before version 1.0.
+_RENAMED = {"objects": "mode", "combine": "aggregation"}
 
 
 def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> None:
@@ -129,7 +131,7 @@ def check_mean(paths: Sequence[Path | str]) -> None:
 
 def _load_packed(path: Path, precision: str) -> tuple[RANet, Params]:
     settings, params = packed.load(path)
-    model = model_from_settings(settings["model"], precision)
+    model = model_from_settings(_renamed(settings)["model"], precision)
     _compare(path, _shapes(params), _shapes(abstract_params(model)))
     return model, jax.tree.map(jnp.asarray, params)
 
@@ -146,7 +148,7 @@ def read_settings(path: Path | str) -> dict:
     """
     path = find(path)
     if path.is_file():
-        return packed.read_settings(path)
+        return _renamed(packed.read_settings(path))
     if not path.is_dir():
         raise InputError(
             f"There is no checkpoint directory {path}; `ranet convert` makes one from published "
@@ -160,7 +162,7 @@ def read_settings(path: Path | str) -> dict:
         with _checkpointer() as checkpointer:
             items = ocp.args.Composite(settings=ocp.args.JsonRestore())
             settings = checkpointer.restore(path, items).settings
-        return {"model": settings["model"], "trained": settings["trained"], **settings}
+        return _renamed({"model": settings["model"], "trained": settings["trained"], **settings})
     except Exception as error:  # storage errors come in every type
         raise _damaged(path) from error
 
@@ -211,6 +213,11 @@ def find(path: Path | str) -> Path:
     path = packed.find(path).absolute()
     folder = path / run_checkpoints.FOLDER
     return run_checkpoints.best(folder) if folder.is_dir() else path
+
+
+def _renamed(settings: dict) -> dict:
+    model = {_RENAMED.get(name, name): value for name, value in settings["model"].items()}
+    return {**settings, "model": model}
 
 
 def _checkpointer() -> ocp.Checkpointer:

@@ -17,7 +17,7 @@ from ranet_jax.checkpoints import checkpoint
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import refuse_existing
 from ranet_jax.models.initialization import abstract_params, init_params
-from ranet_jax.models.ranet import Objects, RANet
+from ranet_jax.models.ranet import Mode, RANet
 from ranet_jax.models.resnet import STAGES
 
 StateDict = dict[str, np.ndarray]
@@ -69,14 +69,14 @@ def published_name(path: str) -> str:
     raise KeyError(f"{path} has no published counterpart")
 
 
-def convert(source: Path, out: Path, objects: Objects = "single", seed: int = 0) -> str:
+def convert(source: Path, out: Path, mode: Mode = "single", seed: int = 0) -> str:
     """Writes a checkpoint made from published weights.
 
     Args:
         source: an authors' RANet `.pth`, a torchvision ResNet-50 or -101 `.pth`, or an `.npz` under
             the same names.
         out: the checkpoint directory to create.
-        objects: the matching path the weights were trained for (paper section 3.3).
+        mode: the matching path the weights were trained for (paper section 3.3).
         seed: of the modules that a ResNet file has no weights for.
 
     Returns:
@@ -89,23 +89,23 @@ def convert(source: Path, out: Path, objects: Objects = "single", seed: int = 0)
     refuse_existing(out)
     state = read_state_dict(source)
     if any(name.startswith("base_model.") for name in state):
-        model, params, lines = from_ranet(state, objects)
+        model, params, lines = from_ranet(state, mode)
         trained = True
     else:
-        model, params, lines = from_resnet(state, objects, seed)
+        model, params, lines = from_resnet(state, mode, seed)
         trained = False
     checkpoint.save(out, model, params, trained=trained)
     return "\n".join([f"Read {len(state)} arrays from {source}.", *lines, f"Wrote {out}."])
 
 
-def from_ranet(state: StateDict, objects: Objects) -> tuple[RANet, Params, list[str]]:
+def from_ranet(state: StateDict, mode: Mode) -> tuple[RANet, Params, list[str]]:
     """Model, parameters and remarks from an authors' state dict (names and shapes as published).
 
     Raises:
         InputError: with every unknown, missing and wrongly shaped name.
     """
     reduction = state.get("L4.2.weight", np.empty((1, 1, 3, 3))).shape[-1]
-    model = RANet(objects=objects, depth=_depth(state, "base_model."), reduction_size=reduction)
+    model = RANet(mode=mode, depth=_depth(state, "base_model."), reduction_size=reduction)
     skipped = sorted(name for name in state if NEVER_USED.match(name) or NOT_IN_ENCODER.match(name))
     used = {name: value for name, value in state.items() if name not in skipped}
     flat = _flat_shapes(model)
@@ -113,7 +113,7 @@ def from_ranet(state: StateDict, objects: Objects) -> tuple[RANet, Params, list[
     return model, params, _skipped_lines(skipped)
 
 
-def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, Params, list[str]]:
+def from_resnet(state: StateDict, mode: Mode, seed: int) -> tuple[RANet, Params, list[str]]:
     """Model, parameters and remarks from a torchvision ResNet; the rest is initialized.
 
     Batch norm's scale and shift become those of instance norm (paper section 3.4); its running
@@ -122,7 +122,7 @@ def from_resnet(state: StateDict, objects: Objects, seed: int) -> tuple[RANet, P
     Raises:
         InputError: with every unknown, missing and wrongly shaped name.
     """
-    model = RANet(objects=objects, depth=_depth(state, ""))
+    model = RANet(mode=mode, depth=_depth(state, ""))
     skipped = sorted(name for name in state if NOT_IN_ENCODER.match(name))
     used = {name: value for name, value in state.items() if name not in skipped}
     flat = {

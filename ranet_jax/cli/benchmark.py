@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
     """
     if args.checkpoint is None:
         several = "multi" if max(args.objects) > 1 else "single"
-        model = RANet(objects=args.network or several, depth=args.depth)
+        model = RANet(mode=args.network or several, depth=args.depth)
         params = init_params(model, seed=0)
     else:
         model, params = checkpoint.load(args.checkpoint)

@@ -29,4 +29,4 @@ def run(args: argparse.Namespace) -> None:
     """Runs `ranet convert`."""
     from ranet_jax.checkpoints.convert import convert
 
-    print(convert(args.source, args.out, objects=args.objects))
+    print(convert(args.source, args.out, mode=args.objects))

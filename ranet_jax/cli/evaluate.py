@@ -235,7 +235,7 @@ def _segmenter(
     settings = {
         **checkpoints.read_settings(path),
         **settings,
-        "combine": arguments.combine or model.combine,
+        "aggregation": arguments.aggregation or model.aggregation,
         **online_settings(arguments),
     }
     segmenter = make_segmenter(arguments, model, params, devices=jax.local_devices())

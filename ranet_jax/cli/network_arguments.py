@@ -28,6 +28,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--combine`, `--precision` and `--size`."""
     parser.add_argument(
         "--combine",
+        dest="aggregation",
         choices=("softmax", "argmax"),
         help="how objects share out a frame (default: the checkpoint's own setting)",
     )
@@ -47,7 +48,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """`combine`, `size` and `frame_scale` of the `Segmenter` that the arguments ask for.
+    """`aggregation`, `size` and `frame_scale` of the `Segmenter` that the arguments ask for.
 
     Args:
         arguments: parsed, with those of `add_network_arguments` among them.
@@ -55,7 +56,7 @@ def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     from ranet_jax.checkpoints.checkpoint import trained_at
     from ranet_jax.inference.segmenter import NETWORK_SIZE
 
-    settings = {"combine": arguments.combine, "size": NETWORK_SIZE, "frame_scale": 1}
+    settings = {"aggregation": arguments.aggregation, "size": NETWORK_SIZE, "frame_scale": 1}
     if arguments.checkpoint is not None:
         settings |= trained_at(arguments.checkpoint)
     return settings | ({"size": arguments.size} if arguments.size else {})

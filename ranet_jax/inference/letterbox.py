@@ -77,7 +77,7 @@ def unfit_largest_label(values: Float[np.ndarray, "l H W"], geometry: Fit) -> Ho
     """The label of largest value at each pixel of the original frame.
 
     Values are resized before they are compared, which keeps outlines smooth. The background wins a
-    tie, and of two objects that tie the later one, as in `models.combination.largest_label`.
+    tie, and of two objects that tie the later one, as in `models.aggregation.largest_label`.
     """
     best = unfit_map(values[0], geometry)
     labels = np.zeros(geometry.original, np.uint8)

@@ -126,7 +126,7 @@ def fine_tune(
     first = _first_frame(frame, mask, (size[0] * frame_scale, size[1] * frame_scale))
     if iterations == 0 or first is None:
         return params
-    slots = 1 if model.objects == "single" else bucket(int(first.count))
+    slots = 1 if model.mode == "single" else bucket(int(first.count))
     recipe = _Recipe(
         model.clone(remat=remat),
         slots,
@@ -328,7 +328,7 @@ def _loss(
     batch = _draw_batch(draw, first, recipe.slots, recipe.batch_size, jitter)
     seen = augment(warp, batch, **dict(recipe.augmentation))
     logits = network_logits(recipe.model, params, seen)
-    losses = segmentation_loss(logits, seen["target_masks"], seen["valid"], recipe.model.objects)
+    losses = segmentation_loss(logits, seen["target_masks"], seen["valid"], recipe.model.mode)
     return losses.mean()
 
 

@@ -33,7 +33,7 @@ from ranet_jax.inference.object_ids import (
     object_ids,
     slot_labels,
 )
-from ranet_jax.models.aggregation import Combine
+from ranet_jax.models.aggregation import Aggregation
 from ranet_jax.models.ranet import RANet
 
 NETWORK_SIZE = (480, 864)
@@ -55,7 +55,7 @@ class Segmenter:
         model: RANet,
         params: Params,
         *,
-        combine: Combine | None = None,
+        aggregation: Aggregation | None = None,
         size: tuple[int, int] = NETWORK_SIZE,
         frame_scale: int = 1,
         devices: Sequence[jax.Device] | None = None,
@@ -65,8 +65,8 @@ class Segmenter:
         Args:
             model: the network; one for a single object follows several by running once for each.
             params: its parameters.
-            combine: how objects share out a frame, `softmax` (paper) or `argmax` (published code);
-                the model's own setting if None.
+            aggregation: how objects share out a frame, `softmax` (paper) or `argmax` (published
+                code); the model's own setting if None.
             size: height and width of the network's input, multiples of 32.
             frame_scale: frames are kept at so many times this size, and what the network sees is
                 cut out of them: with 2, small objects stay sharp for a network of a small input.
@@ -74,17 +74,17 @@ class Segmenter:
                 first local device if None.
 
         Raises:
-            InputError: for an unknown `combine` or an impossible size.
+            InputError: for an unknown `aggregation` or an impossible size.
         """
-        if combine not in (None, "softmax", "argmax"):
-            raise InputError(f"combine is {combine!r}; it can be softmax or argmax.")
+        if aggregation not in (None, "softmax", "argmax"):
+            raise InputError(f"aggregation is {aggregation!r}; it can be softmax or argmax.")
         if min(size) < 32 or any(side % 32 for side in size):
             raise InputError(
                 f"The network's size is {size[0]}x{size[1]}; both must be multiples of 32."
             )
         if frame_scale < 1 or int(frame_scale) != frame_scale:
             raise InputError(f"frame_scale is {frame_scale}; give a whole number from 1.")
-        self._model = model if combine is None else model.clone(combine=combine)
+        self._model = model if aggregation is None else model.clone(aggregation=aggregation)
         self._params = params
         self._size, self._frame_scale = tuple(size), frame_scale
         self._frame_size = size[0] * frame_scale, size[1] * frame_scale
@@ -118,7 +118,7 @@ class Segmenter:
             check_mask(one_mask, one_frame)
         ids = [object_ids(m) for m in masks]
         most = bucket(max(map(len, ids)))
-        count, self._slots = (most, 1) if self._model.objects == "single" else (1, most)
+        count, self._slots = (most, 1) if self._model.mode == "single" else (1, most)
         self._fits = [fit(f.shape[:2], self._frame_size) for f in frames]
         self._share_devices(len(frames))
         # Which user's id each slot label stands for; label 0 is the background.

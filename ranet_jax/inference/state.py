@@ -73,7 +73,7 @@ def advance(
 
     Returns:
         The next state, the labels, and the values that decided them (see
-        `combination.label_values`).
+        `aggregation.label_values`).
     """
     videos, tracks, slots = state.valid.shape
     logits = model.apply(
@@ -89,7 +89,7 @@ def advance(
     values = label_values(
         probabilities.reshape(videos, tracks * slots, *frames.shape[1:3]),
         state.valid.reshape(videos, tracks * slots),
-        model.combine,
+        model.aggregation,
     )
     labels = largest_label(values).astype(jnp.uint8)
     state = state._replace(labels=labels, boxes=_boxes(labels, state.valid))

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from ranet_jax.array_typing import Logits, Probabilities, Valid
 
-Combine = Literal["softmax", "argmax"]
+Aggregation = Literal["softmax", "argmax"]
 LabelValues = Float[Array, "b l H W"]
 
 
@@ -33,7 +33,9 @@ def label_logits(logits: Logits, valid: Valid) -> LabelValues:
     return jnp.concatenate([background, jnp.where(used, logits, -jnp.inf)], axis=1)
 
 
-def label_values(probabilities: Probabilities, valid: Valid, combine: Combine) -> LabelValues:
+def label_values(
+    probabilities: Probabilities, valid: Valid, aggregation: Aggregation
+) -> LabelValues:
     """A value for each label from the objects' probabilities.
 
     `softmax` (the paper's) is the soft aggregation of `label_logits`; `argmax` (the published
@@ -44,7 +46,7 @@ def label_values(probabilities: Probabilities, valid: Valid, combine: Combine) -
     """
     used = valid[:, :, None, None]
     probabilities = jnp.where(used, probabilities, 0)
-    if combine == "argmax":
+    if aggregation == "argmax":
         half = jnp.full_like(probabilities[:, :1], 0.5)
         return jnp.concatenate([half, probabilities], axis=1)
     background = jnp.prod(1 - probabilities, axis=1, keepdims=True)

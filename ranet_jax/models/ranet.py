@@ -22,22 +22,22 @@ from ranet_jax.array_typing import (
 from ranet_jax.errors import InputError
 from ranet_jax.models import correlation as matching
 from ranet_jax.models import ranking as ram
-from ranet_jax.models.aggregation import Combine
+from ranet_jax.models.aggregation import Aggregation
 from ranet_jax.models.decoder import LateralConnections, Merge, Pyramid
 from ranet_jax.models.encoder import TEMPLATE_GRID, MatchingFeatures, pool_template
 from ranet_jax.models.ops import average_pool, resize_half_pixel
 from ranet_jax.models.resnet import STAGES, Levels, ResNet
 
-Objects = Literal["single", "multi"]
+Mode = Literal["single", "multi"]
 Ranking = Literal["rank", "none", "max"]
 
 _CHOICES = {
-    "objects": get_args(Objects),
+    "mode": get_args(Mode),
     "depth": tuple(STAGES),
     "reduction_size": (1, 3),
     "ranking": get_args(Ranking),
     "score_gradient": get_args(ram.ScoreGradient),
-    "combine": get_args(Combine),
+    "aggregation": get_args(Aggregation),
 }
 
 
@@ -52,7 +52,7 @@ class RANet(nn.Module):
     """Ranking Attention Network.
 
     Attributes:
-        objects: the matching path the parameters were trained for. `single`: one object a sample,
+        mode: the matching path the parameters were trained for. `single`: one object a sample,
             hard background weights, a score for each stream. `multi`: soft weights for all labels,
             one learned score for all.
         depth: of the ResNet; 101 in the paper.
@@ -64,13 +64,13 @@ class RANet(nn.Module):
         correlation: False replaces the similarity maps by features of both frames ("-CL", Table 5).
         previous_mask: False feeds zeros instead of the previous mask ("-PM", Table 5).
         score_gradient: how the ranking network learns; see `ranking.rank_and_gather`.
-        combine: how objects share out a frame; see `combination.label_values`.
+        aggregation: how objects share out a frame; see `aggregation.label_values`.
         dtype: what convolutions compute in; norms, similarities, scores and logits are float32 in
             any case.
         remat: trades time for memory in training, see `ResNet`.
     """
 
-    objects: Objects = "single"
+    mode: Mode = "single"
     depth: int = 101
     width: int = 64
     reduction_size: int = 3
@@ -78,7 +78,7 @@ class RANet(nn.Module):
     correlation: bool = True
     previous_mask: bool = True
     score_gradient: ram.ScoreGradient = "straight_through"
-    combine: Combine = "softmax"
+    aggregation: Aggregation = "softmax"
     dtype: jnp.dtype = jnp.float32
     remat: bool = False
 
@@ -124,7 +124,7 @@ class RANet(nn.Module):
 
         Args:
             frame: RGB in [0, 1], height and width multiples of 32, [b, H, W, 3].
-            masks: of each object slot, [b, n, H, W]; n is 1 for `objects="single"`.
+            masks: of each object slot, [b, n, H, W]; n is 1 for `mode="single"`.
 
         Raises:
             InputError: for a side that is no multiple of 32, or several slots in a single-object
@@ -189,7 +189,7 @@ class RANet(nn.Module):
         height, width = frame.shape[1:3]
         if height % 32 or width % 32:
             raise InputError(f"A frame is {width}x{height}; both sides must be multiples of 32.")
-        if self.objects == "single" and masks.shape[1] != 1:
+        if self.mode == "single" and masks.shape[1] != 1:
             raise InputError(
                 f"A single-object network was given {masks.shape[1]} object slots; put the objects "
                 "into the batch, one a sample."
@@ -199,7 +199,7 @@ class RANet(nn.Module):
         self, similarity: Float[Array, "b h w k"], masks: TemplateMasks, valid: Valid
     ) -> tuple[Float[Array, "b n h w s"], Float[Array, "b n h w s"]]:
         """Foreground and background maps of every object, as the `ranking` flag says."""
-        single = self.objects == "single"
+        single = self.mode == "single"
         weights = ram.single_weights(masks) if single else ram.label_weights(masks)
         if self.ranking == "none":
             background = weights[:, 1:] if single else 1 - masks
@@ -215,7 +215,7 @@ class RANet(nn.Module):
         self, similarity: Float[Array, "b h w k"], weights: Float[Array, "b s k"], valid: Valid
     ) -> tuple[Float[Array, "b n h w 256"], Float[Array, "b n h w 256"]]:
         swapped = ram.swap_space_and_channels(similarity)
-        if self.objects == "single":
+        if self.mode == "single":
             rank = ram.rank_streams(self.ranking_network, swapped, weights)
             gate = weights.at[:, 0].set(weights[:, 0] != 0)
             scores = ram.score(similarity, weights, rank, gate)

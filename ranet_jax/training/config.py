@@ -77,13 +77,13 @@ def check_structure(config: ConfigDict) -> None:
     schema.check_settings(config)
     model = model_of(config)
     data, optimizer = config.data, config.optimizer
-    fitting = ("multi",) if model.objects == "multi" else ("merged", "sampled")
+    fitting = ("multi",) if model.mode == "multi" else ("merged", "sampled")
     if data.objects not in fitting:
         raise InputError(
-            f"model.objects={model.objects} does not go with data.objects={data.objects}: use "
+            f"model.mode={model.mode} does not go with data.objects={data.objects}: use "
             f"data.objects={' or '.join(fitting)}."
         )
-    _check_slots(data.slots, model.objects)
+    _check_slots(data.slots, model.mode)
     if optimizer.warmup_steps >= config.steps:
         raise InputError(
             f"optimizer.warmup_steps is {optimizer.warmup_steps}, but there are only "
@@ -97,11 +97,11 @@ def check_structure(config: ConfigDict) -> None:
         )
 
 
-def _check_slots(slots: int, objects: str) -> None:
-    if slots > 254 or (slots > 1 and objects == "single"):
+def _check_slots(slots: int, mode: str) -> None:
+    if slots > 254 or (slots > 1 and mode == "single"):
         raise InputError(
-            f"data.slots is {slots}, but model.objects={objects} takes "
-            f"{'one' if objects == 'single' else 'at most 254'}."
+            f"data.slots is {slots}, but model.mode={mode} takes "
+            f"{'one' if mode == 'single' else 'at most 254'}."
         )
 
 

@@ -13,7 +13,7 @@ RESNET_SUFFIXES = (".npz", ".pth", ".pt")
 _PUBLISHED_WIDTH = 64  # of every ResNet there are weights for
 # Settings that may change from one stage to the next: they say how gradients flow and how objects
 # share out a frame, and no parameter means something else for it.
-_MAY_DIFFER = {"score_gradient", "combine"}
+_MAY_DIFFER = {"score_gradient", "aggregation"}
 _BACKBONE_SETTINGS = {"depth", "width"}
 
 
@@ -127,7 +127,7 @@ def _check_checkpoint(model: RANet, path: Path) -> None:
 def _published(model: RANet, path: Path, seed: int) -> Params:
     from ranet_jax.checkpoints.convert import from_resnet, read_state_dict
 
-    published, params, _ = from_resnet(read_state_dict(path), model.objects, seed)
+    published, params, _ = from_resnet(read_state_dict(path), model.mode, seed)
     if published.depth != model.depth:
         raise InputError(
             f"{path} holds a ResNet-{published.depth}, but model.depth is {model.depth}: name the "

@@ -8,11 +8,11 @@ from jaxtyping import Array, Float, Int
 from ranet_jax.array_typing import Logits, ObjectMasks, Valid
 from ranet_jax.errors import InputError
 from ranet_jax.models.aggregation import label_logits
-from ranet_jax.models.ranet import Objects
+from ranet_jax.models.ranet import Mode
 
 
 def segmentation_loss(
-    logits: Logits, targets: ObjectMasks, valid: Valid, objects: Objects
+    logits: Logits, targets: ObjectMasks, valid: Valid, mode: Mode
 ) -> Float[Array, " b"]:
     """The loss of every example, by the path the network is trained for.
 
@@ -20,7 +20,7 @@ def segmentation_loss(
         logits: of each object slot, [b, n, H, W].
         targets: 0 or 1, disjoint, [b, n, H, W].
         valid: which slots hold an object; the others count for nothing, [b, n].
-        objects: `single`: binary cross-entropy; `multi`: softmax cross-entropy over the background
+        mode: `single`: binary cross-entropy; `multi`: softmax cross-entropy over the background
             and the objects.
 
     Returns:
@@ -29,11 +29,11 @@ def segmentation_loss(
     Raises:
         InputError: for an unknown path.
     """
-    if objects == "single":
+    if mode == "single":
         return binary_cross_entropy(logits, targets, valid)
-    if objects == "multi":
+    if mode == "multi":
         return softmax_cross_entropy(logits, targets, valid)
-    raise InputError(f"There is no loss for objects={objects!r}; it can be single or multi.")
+    raise InputError(f"There is no loss for mode={mode!r}; it can be single or multi.")
 
 
 def binary_cross_entropy(logits: Logits, targets: ObjectMasks, valid: Valid) -> Float[Array, " b"]:
@@ -43,7 +43,7 @@ def binary_cross_entropy(logits: Logits, targets: ObjectMasks, valid: Valid) -> 
 
 
 def softmax_cross_entropy(logits: Logits, targets: ObjectMasks, valid: Valid) -> Float[Array, " b"]:
-    """Cross-entropy of the softmax over labels (`combination.label_logits`), the mean over pixels.
+    """Cross-entropy of the softmax over labels (`aggregation.label_logits`), the mean over pixels.
 
     Pixels of an object that is not valid belong to the background: nothing in the template tells
     of it.
@@ -61,14 +61,12 @@ def target_labels(targets: ObjectMasks, valid: Valid) -> Int[Array, "b H W"]:
     return jnp.sum(used * numbers, axis=1).astype(jnp.int32)
 
 
-def overlap(
-    logits: Logits, targets: ObjectMasks, valid: Valid, objects: Objects
-) -> Float[Array, "b n"]:
+def overlap(logits: Logits, targets: ObjectMasks, valid: Valid, mode: Mode) -> Float[Array, "b n"]:
     """Intersection over union of the thresholded prediction and the target, 0 in empty slots.
 
     Of several objects each pixel goes to the likeliest label, as when a video is segmented.
     """
-    if objects == "single":
+    if mode == "single":
         predicted = logits > 0
     else:
         best = jnp.argmax(label_logits(logits, valid), axis=1)

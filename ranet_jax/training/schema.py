@@ -125,7 +125,7 @@ SETTINGS: dict[str, Rule] = {
 
 SECTIONS: dict[str, dict[str, Rule]] = {
     "model": {
-        "objects": _one_of("single", "multi"),
+        "mode": _one_of("single", "multi"),
         "depth": _whole(1),
         "width": _whole(8),  # less, and layers without a channel come about
         "reduction_size": _one_of(1, 3),
@@ -133,7 +133,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "correlation": _FLAG,
         "previous_mask": _FLAG,
         "score_gradient": _one_of("straight_through", "gate", "none"),
-        "combine": _one_of("softmax", "argmax"),
+        "aggregation": _one_of("softmax", "argmax"),
     },
     "data": {
         "root": _NAME,

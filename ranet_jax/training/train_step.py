@@ -218,10 +218,10 @@ def _loss(params, keys, batch, *, model, augmentation, freeze_backbone):
         params = {**params, BACKBONE: jax.lax.stop_gradient(params[BACKBONE])}
     logits = network_logits(model, params, seen)
     targets, valid = seen["target_masks"], seen["valid"]
-    loss = segmentation_loss(logits, targets, valid, model.objects).mean()
+    loss = segmentation_loss(logits, targets, valid, model.mode).mean()
     sums = {
         "loss": loss,
-        "overlap": overlap(logits, targets, valid, model.objects).sum(),
+        "overlap": overlap(logits, targets, valid, model.mode).sum(),
         "objects": valid.sum(),
     }
     return loss, sums

@@ -69,7 +69,7 @@ def test_torch_case_runs_in_turn(small, capsys, monkeypatch):
 
 
 def test_every_case_is_measured_and_written(small, tmp_path, capsys):
-    model, params = small(objects="multi")
+    model, params = small(mode="multi")
     out = tmp_path / "results" / "benchmark.json"
     run_benchmark(model, params, sizes=[SIZE], objects=[1, 2], repeats=2, out=out)
     report = json.loads(out.read_text())
@@ -87,7 +87,7 @@ def test_every_case_is_measured_and_written(small, tmp_path, capsys):
 
 
 def test_batches_in_bfloat16_and_the_pipeline(small, capsys):
-    model, params = small(objects="single")
+    model, params = small(mode="single")
     report = run_benchmark(
         model,
         params,

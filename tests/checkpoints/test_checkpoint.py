@@ -12,13 +12,14 @@ import pytest
 
 import ranet_jax
 from ranet_jax.checkpoints import checkpoint
+from ranet_jax.checkpoints import quantized as packed
 from ranet_jax.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory, small):
     path = tmp_path_factory.mktemp("checkpoints") / "small"
-    model, params = small(objects="multi", ranking="max", combine="argmax")
+    model, params = small(mode="multi", ranking="max", aggregation="argmax")
     checkpoint.save(path, model, params, trained=True)
     return path, model, params
 
@@ -74,6 +75,21 @@ def test_settings_of_a_newer_version(saved, tmp_path):
     file.write_text(json.dumps(settings))
     with pytest.raises(InputError, match="memory_frames.*install the version"):
         ranet_jax.load(newer)
+
+
+def test_settings_under_earlier_names(saved, tmp_path):
+    """`objects` and `combine` of an earlier version are `mode` and `aggregation`."""
+    path, model, params = saved
+    settings = checkpoint.settings_of(model)
+    settings |= {"objects": settings.pop("mode"), "combine": settings.pop("aggregation")}
+    packed.save(tmp_path / "earlier.npz", {"model": settings, "trained": True}, params)
+    earlier = tmp_path / "earlier"
+    shutil.copytree(path, earlier)
+    file = earlier / "settings" / "metadata"
+    file.write_text(json.dumps({"model": settings, "trained": True}))
+    for name in ("earlier", "earlier.npz"):
+        assert checkpoint.read_settings(tmp_path / name)["model"] == checkpoint.settings_of(model)
+        assert ranet_jax.load(tmp_path / name)[0] == model
 
 
 @pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])

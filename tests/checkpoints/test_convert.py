@@ -70,7 +70,7 @@ def test_resnet_fills_the_backbone_and_nothing_else(resnet):
 
 def test_resnet_101_is_recognised():
     model, _, _ = from_resnet(resnet_state((3, 4, 23, 3)), "multi", seed=0)
-    assert (model.depth, model.objects) == (101, "multi")
+    assert (model.depth, model.mode) == (101, "multi")
 
 
 def test_all_problems_are_listed_in_one_error(resnet):
@@ -126,11 +126,11 @@ def test_unknown_paths_have_no_published_name():
 
 def test_npz_becomes_a_checkpoint(tmp_path, resnet):
     np.savez(tmp_path / "resnet.npz", **resnet)
-    text = convert(tmp_path / "resnet.npz", tmp_path / "out", objects="multi")
+    text = convert(tmp_path / "resnet.npz", tmp_path / "out", mode="multi")
     assert "Skipped" in text
     assert checkpoint.read_settings(tmp_path / "out")["trained"] is False
     model, params = checkpoint.load(tmp_path / "out")
-    assert (model.depth, model.objects) == (50, "multi")
+    assert (model.depth, model.mode) == (50, "multi")
     np.testing.assert_array_equal(
         params["backbone"]["conv1"]["kernel"], resnet["conv1.weight"].transpose(2, 3, 1, 0)
     )

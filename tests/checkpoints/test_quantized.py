@@ -57,7 +57,7 @@ SETTINGS = {"trained": True, "stage": "video", "online": {"iterations": 0}}
 def saved(tmp_path_factory, small):
     """A small network's file, the network, its parameters and what `save` told of them."""
     path = tmp_path_factory.mktemp("packed") / "small.npz"
-    model, params = small(objects="multi", ranking="max")
+    model, params = small(mode="multi", ranking="max")
     described = {"model": checkpoint.settings_of(model), **SETTINGS}
     return path, model, params, packed.save(path, described, params)
 
@@ -224,7 +224,7 @@ def test_command(saved, tmp_path, capsys):
 
 def test_command_packs_the_mean_of_several(small, tmp_path, capsys):
     paths = [tmp_path / name for name in ("one", "two")]
-    model, first = small(objects="multi", ranking="max")
+    model, first = small(mode="multi", ranking="max")
     several = [(model, first), (model, init_params(model, seed=1))]
     for path, network in zip(paths, several, strict=True):
         checkpoint.save(path, *network, trained=True)
@@ -242,9 +242,9 @@ def test_command_packs_the_mean_of_several(small, tmp_path, capsys):
     assert not list(tmp_path.glob("out.npz2*"))
 
 
-@pytest.mark.parametrize("objects", ["single", "multi"])
-def test_command_shifts_the_logits(small, tmp_path, capsys, objects):
-    model, params = small(objects=objects)
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_command_shifts_the_logits(small, tmp_path, capsys, mode):
+    model, params = small(mode=mode)
     checkpoint.save(tmp_path / "checkpoint", model, params, trained=True)
     out = tmp_path / "out.npz"
     pack = ["pack", str(tmp_path / "checkpoint")]

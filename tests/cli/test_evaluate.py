@@ -23,7 +23,7 @@ class Model:
     ranking: str = "none"
     correlation: bool = True
     depth: int = 50
-    combine: str = "softmax"
+    aggregation: str = "softmax"
     dtype: type = np.float32
 
 
@@ -32,7 +32,7 @@ def network(monkeypatch, fake_segmenter):
     """A package whose networks are fakes; gives the list of segmenters that were made."""
     made = []
 
-    def segmenter(model, params, *, combine, size, frame_scale, devices):
+    def segmenter(model, params, *, aggregation, size, frame_scale, devices):
         made.append(fake_segmenter())
         return made[-1]
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_over_a_split(network, checkpoint, davis_root, tmp_path, ca
     assert len(results["checkpoint"]["sha256"]) == 64
     assert results["settings"]["model"] == {"ranking": "none", "depth": 50}
     assert results["settings"]["size"] == [480, 864]
-    assert results["settings"]["combine"] == "softmax"
+    assert results["settings"]["aggregation"] == "softmax"
     assert results["settings"]["stage"] == "static"
     assert {"python", "numpy", "jax"} <= set(results["versions"])
     assert results["hardware"]["cores"] >= 1 and results["devices"]

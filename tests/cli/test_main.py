@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class ShiftingSegmenter:
-    def __init__(self, model, params, *, combine, size, frame_scale):
-        self.made_with = (model, params, combine)
+    def __init__(self, model, params, *, aggregation, size, frame_scale):
+        self.made_with = (model, params, aggregation)
         MADE.append(self.made_with)
 
     def init(self, frame, mask):

@@ -34,7 +34,7 @@ def test_the_size_is_what_was_asked_for_or_trained_at(
     monkeypatch, words, trained, size, frame_scale
 ):
     monkeypatch.setattr(checkpoint, "read_settings", lambda path: trained)
-    expected = {"combine": None, "size": size, "frame_scale": frame_scale}
+    expected = {"aggregation": None, "size": size, "frame_scale": frame_scale}
     assert segmenter_settings(parsed(*words)) == expected
 
 

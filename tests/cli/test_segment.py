@@ -24,7 +24,7 @@ def work(tmp_path_factory, small):
     for index, frame in enumerate(clip.frames):
         Image.fromarray(frame).save(folder / "frames" / f"{index:05d}.jpg")
     write_mask(folder / "mask.png", clip.labels[0])
-    checkpoint.save(folder / "checkpoint", *small(objects="multi"), trained=True)
+    checkpoint.save(folder / "checkpoint", *small(mode="multi"), trained=True)
     return folder
 
 

@@ -58,12 +58,12 @@ def tune(network, frame, mask, **settings):
     return online.fine_tune(*network, frame, mask, **settings)
 
 
-@pytest.mark.parametrize("objects", ["single", "multi"])
-def test_the_loss_falls(request, objects):
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_the_loss_falls(request, mode):
     """With two objects: a single-object network learns both, one at a time."""
     tuned = (
-        network(objects="multi", correlation=False)
-        if objects == "multi"
+        network(mode="multi", correlation=False)
+        if mode == "multi"
         else (request.getfixturevalue("single"))
     )
     losses = []

@@ -43,12 +43,12 @@ def segment(segmenter, images, mask) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def single(small):
-    return small(objects="single")
+    return small(mode="single")
 
 
 @pytest.fixture(scope="module")
 def multi(small):
-    return small(objects="multi")
+    return small(mode="multi")
 
 
 def silent(network):
@@ -89,11 +89,11 @@ def test_batch_equals_one_video_at_a_time(request, kind):
 def test_single_object_network_follows_each_object_by_itself(single):
     """Before objects meet, each one's probability is that of following it alone."""
     images, labels = clip(2, ids=(1, 2))
-    together = Segmenter(*single, size=SIZE, combine="argmax")
+    together = Segmenter(*single, size=SIZE, aggregation="argmax")
     segment(together, images, labels[0])
     maps = together.probability_maps()
     for id_ in (1, 2):
-        alone = Segmenter(*single, size=SIZE, combine="argmax")
+        alone = Segmenter(*single, size=SIZE, aggregation="argmax")
         segment(alone, images, np.where(labels[0] == id_, id_, 0))
         np.testing.assert_allclose(maps[id_], alone.probability_maps()[id_], atol=1e-3)
 
@@ -129,7 +129,7 @@ def test_objects_added_later(request, kind):
     network = request.getfixturevalue(kind)
     images, labels = clip(3, ids=(1, 2))
     one, other = (np.where(labels[0] == id_, new, 0) for id_, new in ((1, 1), (2, 42)))
-    segmenter = Segmenter(*network, size=SIZE, combine="argmax")
+    segmenter = Segmenter(*network, size=SIZE, aggregation="argmax")
     segmenter.init(images[0], one)
     segmenter.add_object(images[0], other)
     result = segmenter.step(images[1])
@@ -138,7 +138,7 @@ def test_objects_added_later(request, kind):
     assert set(maps) == {1, 42}
     # The given masks do not overlap, so each is followed as if it were the only one.
     for id_, mask in ((1, one), (42, other)):
-        alone = Segmenter(*network, size=SIZE, combine="argmax")
+        alone = Segmenter(*network, size=SIZE, aggregation="argmax")
         segment(alone, images[:2], mask)
         np.testing.assert_allclose(maps[id_], alone.probability_maps()[id_], atol=1e-3)
     with pytest.raises(InputError, match="42 is followed already"):
@@ -188,7 +188,7 @@ def test_compiled_once_for_all_frames_and_frame_sizes(single):
 
 
 def test_compiled_once_for_each_bucket_of_objects(multi):
-    model = Counting(objects="multi", depth=14, width=8)
+    model = Counting(mode="multi", depth=14, width=8)
     Counting.traces.clear()
     for count in (1, 2, 3, 4, 3, 1):
         images, labels = clip(3, 90, 300, ids=tuple(range(1, count + 1)))
@@ -277,7 +277,7 @@ def test_bad_calls(single):
     with pytest.raises(InputError, match="multiples of 32"):
         Segmenter(*single, size=(480, 854))
     with pytest.raises(InputError, match="softmax or argmax"):
-        Segmenter(*single, combine="vote")
+        Segmenter(*single, aggregation="vote")
     segmenter = Segmenter(*single, size=SIZE)
     with pytest.raises(InputError, match="call init"):
         segmenter.step(IMAGE)
@@ -313,7 +313,7 @@ DEVICES = """
     from ranet_jax.models.initialize import init_params
     from ranet_jax.models.ranet import RANet
 
-    model = RANet(objects="multi", depth=14, width=8)
+    model = RANet(mode="multi", depth=14, width=8)
     params = init_params(model, 0)
     videos = [test_segmenter.clip(3, ids=(1, 2), seed=s) for s in range(4)]
     maps = []

@@ -43,7 +43,7 @@ def test_whole_run_and_each_frame_by_itself(request, reference, stored, kind, na
     frames, first = load(reference, kind, name)
     labels, boxes = stored[kind][f"{name}/labels"], stored[kind][f"{name}/boxes"]
     np.testing.assert_array_equal(labels[0], first)
-    segmenter = Segmenter(model, params, combine="argmax")
+    segmenter = Segmenter(model, params, aggregation="argmax")
     segmenter.init(frames[0], first)
     np.testing.assert_array_equal(segmenter._state.boxes[0, 0], boxes[0])
     template = [np.asarray(x) for x in segmenter._state.template]

@@ -31,8 +31,8 @@ def test_training_and_segmenting_aggregate_alike(n, seed):
 
 def test_one_object_is_a_threshold_at_a_half():
     x = logits(1)
-    for combine in ("softmax", "argmax"):
-        labels = largest_label(label_values(jax.nn.sigmoid(x), everything(1), combine))
+    for aggregation in ("softmax", "argmax"):
+        labels = largest_label(label_values(jax.nn.sigmoid(x), everything(1), aggregation))
         np.testing.assert_array_equal(labels, (x[:, 0] > 0).astype(int))
 
 
@@ -54,8 +54,8 @@ def test_ties():
 def test_unused_slots_never_win():
     p = jnp.full((1, 2, 1, 1), 0.9).at[0, 1].set(0.99)
     valid = jnp.asarray([[True, False]])
-    for combine in ("softmax", "argmax"):
-        assert largest_label(label_values(p, valid, combine)).item() == 1
+    for aggregation in ("softmax", "argmax"):
+        assert largest_label(label_values(p, valid, aggregation)).item() == 1
     x = jnp.asarray([2.0, 9.0]).reshape(1, 2, 1, 1)
     assert jax.nn.softmax(label_logits(x, valid), axis=1)[0, 2].item() == 0
 

@@ -18,7 +18,7 @@ def run(model, params, inputs: dict, slots: int, objects: int):
     """Logits and intermediates by path; template and frame are the encoder's calls 0 and 1."""
 
     def masks(labels: np.ndarray) -> np.ndarray:
-        if model.objects == "single":
+        if model.mode == "single":
             return (labels > 0)[:, None].astype(np.float32)
         return np.stack([labels == i + 1 for i in range(slots)], axis=1).astype(np.float32)
 

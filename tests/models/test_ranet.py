@@ -45,23 +45,23 @@ def shapes(model) -> dict:
     return {name: leaf.shape for name, leaf in flat.items()}
 
 
-@pytest.mark.parametrize("objects, n", [("single", 1), ("multi", 2)])
-def test_both_frames_together_are_one_after_the_other(small, objects, n):
+@pytest.mark.parametrize("mode, n", [("single", 1), ("multi", 2)])
+def test_both_frames_together_are_one_after_the_other(small, mode, n):
     """Training encodes them in one batch, a video does not."""
 
     def separately(network, template_frame, template_masks, *frame):
         return network.segment(network.encode_template(template_frame, template_masks), *frame)
 
-    model, params = small(objects=objects)
+    model, params = small(mode=mode)
     args = inputs(2, n)
     apart = jax.jit(functools.partial(model.apply, method=separately))({"params": params}, *args)
     np.testing.assert_allclose(apply(model, params, args), apart, atol=2e-3)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (96, 128), (256, 448)])
-@pytest.mark.parametrize("objects, n", [("single", 1), ("multi", 2)])
-def test_any_multiple_of_32_with_the_same_parameters(small, size, objects, n):
-    model, params = small(objects=objects)
+@pytest.mark.parametrize("mode, n", [("single", 1), ("multi", 2)])
+def test_any_multiple_of_32_with_the_same_parameters(small, size, mode, n):
+    model, params = small(mode=mode)
     args = inputs(2, n, *size)
     logits = apply(model, params, args)
     assert logits.shape == (2, n, *size) and logits.dtype == np.float32
@@ -69,7 +69,7 @@ def test_any_multiple_of_32_with_the_same_parameters(small, size, objects, n):
 
 
 def test_samples_of_a_batch_do_not_meet(small):
-    model, params = small(objects="multi")
+    model, params = small(mode="multi")
     args = inputs(3, 2)
     together = apply(model, params, args)
     alone = apply(model, params, [x[1:2] for x in args])
@@ -78,7 +78,7 @@ def test_samples_of_a_batch_do_not_meet(small):
 
 def test_unused_slots_change_nothing(small):
     """Two objects in two slots, or in four."""
-    model, params = small(objects="multi")
+    model, params = small(mode="multi")
     frame, masks, current, previous, valid = inputs(1, 2)
     padding = ((0, 0), (0, 2), (0, 0), (0, 0))
     padded = (
@@ -95,7 +95,7 @@ def test_unused_slots_change_nothing(small):
 
 def test_objects_are_treated_alike(small):
     """Swapping two objects swaps their results."""
-    model, params = small(objects="multi")
+    model, params = small(mode="multi")
     frame, masks, current, previous, valid = inputs(1, 2)
     logits = apply(model, params, (frame, masks, current, previous, valid))
     swapped = apply(model, params, (frame, masks[:, ::-1], current, previous[:, ::-1], valid))
@@ -127,7 +127,7 @@ def test_bfloat16_keeps_norms_similarities_and_logits_in_float32(small):
 
 def test_nothing_grows_to_all_candidates_of_all_objects(small):
     """With 16 objects no intermediate has as many values as every weighted map of every object."""
-    model, params = small(objects="multi")
+    model, params = small(mode="multi")
     args = inputs(1, 16)
     jaxpr = jax.make_jaxpr(lambda *a: model.apply({"params": params}, *a))(*args)
     grid = (96 // 16) * (128 // 16)
@@ -148,12 +148,12 @@ def test_nothing_grows_to_all_candidates_of_all_objects(small):
     assert 1 <= largest < 16
 
 
-@pytest.mark.parametrize("objects, n", [("single", 1), ("multi", 2)])
+@pytest.mark.parametrize("mode, n", [("single", 1), ("multi", 2)])
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_ablations_run_and_change_the_result(small, name, objects, n):
+def test_ablations_run_and_change_the_result(small, name, mode, n):
     args = inputs(1, n)
-    full = apply(*small(objects=objects), args)
-    ablated = apply(*small(objects=objects, **ABLATIONS[name]), args)
+    full = apply(*small(mode=mode), args)
+    ablated = apply(*small(mode=mode, **ABLATIONS[name]), args)
     assert ablated.shape == full.shape and np.isfinite(ablated).all()
     assert np.abs(ablated - full).max() > 1e-3
 
@@ -226,7 +226,7 @@ def test_initialisation_depends_on_seed_and_name_only():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"ranking": "best"}, {"objects": "two"}, {"depth": 34}, {"score_gradient": "straight"}],
+    [{"ranking": "best"}, {"mode": "two"}, {"depth": 34}, {"score_gradient": "straight"}],
 )
 def test_settings_that_do_not_exist(settings):
     (name, value), *_ = settings.items()

@@ -52,9 +52,9 @@ def test_a_config_that_fits_is_accepted(small_config):
         ("held_out.dataset=davis", "one of davis2016, davis2017"),
         ("log.keep=0", "log.keep is 0"),
         ("online.iterations=-1", "online.iterations is -1"),
-        ("model.objects=multi", "does not go with data.objects=merged: use data.objects=multi"),
+        ("model.mode=multi", "does not go with data.objects=merged: use data.objects=multi"),
         ("data.objects=multi", "use data.objects=merged or sampled"),
-        ("data.slots=2", "data.slots is 2, but model.objects=single takes one"),
+        ("data.slots=2", "data.slots is 2, but model.mode=single takes one"),
     ],
 )
 def test_impossible_settings_get_one_sentence(small_config, override, message):
@@ -86,7 +86,7 @@ def test_a_section_is_no_value(small_config):
 
 
 def test_several_slots_belong_to_a_multi_object_network(small_config):
-    several = ("--config.model.objects=multi", "--config.data.objects=multi")
+    several = ("--config.model.mode=multi", "--config.data.objects=multi")
     configs.check_structure(small_config(*several, "--config.data.slots=4"))
     with pytest.raises(InputError, match="takes at most 254"):
         configs.check_structure(small_config(*several, "--config.data.slots=255"))
@@ -221,11 +221,11 @@ def test_a_stage_starts_from_the_one_before(small_config, earlier):
     config = small_config(
         f"--config.init_from={path}",
         "--config.model.score_gradient=gate",
-        "--config.model.combine=argmax",
+        "--config.model.aggregation=argmax",
     )
     configs.check(config)
     model, params = configs.initial_params(config)
-    assert (model.score_gradient, model.combine) == ("gate", "argmax")
+    assert (model.score_gradient, model.aggregation) == ("gate", "argmax")
     assert_equal(params, stored)
     assert configs.provenance(config) == {
         "name": "tiny",
@@ -305,10 +305,10 @@ def test_a_checkpoint_of_another_network_is_refused(small_config, earlier, setti
 def test_single_and_multi_object_networks_are_not_mixed(small_config, earlier):
     config = small_config(
         f"--config.init_from={earlier[0]}",
-        "--config.model.objects=multi",
+        "--config.model.mode=multi",
         "--config.data.objects=multi",
     )
-    with pytest.raises(InputError, match="model.objects is 'multi' here and 'single' there"):
+    with pytest.raises(InputError, match="model.mode is 'multi' here and 'single' there"):
         configs.check(config)
 
 
@@ -318,7 +318,7 @@ def test_a_folder_that_is_no_checkpoint_is_refused(small_config, data_root):
 
 
 def test_of_an_untrained_checkpoint_the_backbone_counts_alone(small_config, tmp_path):
-    model = RANet(depth=14, width=8, objects="multi", ranking="none")
+    model = RANet(depth=14, width=8, mode="multi", ranking="none")
     stored = init_params(model, seed=7)
     checkpoint.save(tmp_path / "resnet", model, stored, trained=False)
     config = small_config(f"--config.init_from={tmp_path / 'resnet'}")

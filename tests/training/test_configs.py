@@ -102,7 +102,7 @@ def test_the_papers_stages_train_on_its_sets():
 
 
 @pytest.mark.parametrize(
-    ("name", "stage", "objects", "dataset"),
+    ("name", "stage", "mode", "dataset"),
     [
         ("static_single.py", "static", "single", "davis2016"),
         ("static_multi.py", "static", "multi", "davis2017"),
@@ -110,11 +110,11 @@ def test_the_papers_stages_train_on_its_sets():
         ("davis2017.py", "video", "multi", "davis2017"),
     ],
 )
-def test_stages_objects_and_what_is_held_out(name, stage, objects, dataset):
+def test_stages_objects_and_what_is_held_out(name, stage, mode, dataset):
     config = read(name)
-    assert (config.stage, config.model.objects, config.held_out.dataset) == (
+    assert (config.stage, config.model.mode, config.held_out.dataset) == (
         stage,
-        objects,
+        mode,
         dataset,
     )
     assert config.held_out.split == "val" and config.held_out.every > 0

@@ -44,13 +44,13 @@ def test_several_objects_are_cross_entropy_of_soft_aggregation(seed, slots):
     np.testing.assert_allclose(found, -np.log(share).mean(axis=(1, 2, 3)), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("objects", ["single", "multi"])
-def test_empty_slots_change_neither_loss_nor_gradient(objects):
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_empty_slots_change_neither_loss_nor_gradient(mode):
     logits, targets, _ = scene(0, 3)
     valid = jnp.array([[True, False, True], [True, True, False]])
 
     def total(x):
-        return segmentation_loss(x, targets * valid[:, :, None, None], valid, objects).sum()
+        return segmentation_loss(x, targets * valid[:, :, None, None], valid, mode).sum()
 
     other = jnp.where(valid[:, :, None, None], logits, 50.0)
     assert total(logits) == total(other)
@@ -60,12 +60,12 @@ def test_empty_slots_change_neither_loss_nor_gradient(objects):
     np.testing.assert_array_equal(used, valid)
 
 
-@pytest.mark.parametrize("objects", ["single", "multi"])
-def test_an_example_without_an_object_counts_for_nothing(objects):
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_an_example_without_an_object_counts_for_nothing(mode):
     logits, targets, _ = scene(1, 2)
     valid = jnp.array([[False, False], [True, True]])
-    gradient = jax.grad(lambda x: segmentation_loss(x, targets, valid, objects).sum())(logits)
-    assert segmentation_loss(logits, targets, valid, objects)[0] == 0
+    gradient = jax.grad(lambda x: segmentation_loss(x, targets, valid, mode).sum())(logits)
+    assert segmentation_loss(logits, targets, valid, mode)[0] == 0
     assert not gradient[0].any()
     assert gradient[1].any()
 
@@ -74,9 +74,9 @@ def test_extreme_logits_stay_finite():
     _, targets, _ = scene(2, 2)
     for value in (-1e4, 1e4):
         logits = jnp.full(targets.shape, value)
-        for objects in ("single", "multi"):
+        for mode in ("single", "multi"):
             loss, gradient = jax.value_and_grad(
-                lambda x, o=objects: segmentation_loss(x, targets, jnp.ones((2, 2), bool), o).sum()
+                lambda x, m=mode: segmentation_loss(x, targets, jnp.ones((2, 2), bool), m).sum()
             )(logits)
             assert np.isfinite(loss) and np.isfinite(gradient).all()
 
@@ -87,11 +87,11 @@ def test_an_object_without_a_slot_is_background():
     np.testing.assert_array_equal(target_labels(targets, valid), np.where(labels == 2, 0, labels))
 
 
-@pytest.mark.parametrize("objects", ["single", "multi"])
-def test_overlap_is_one_for_the_target_itself_and_zero_beside_it(objects):
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_overlap_is_one_for_the_target_itself_and_zero_beside_it(mode):
     _, targets, _ = scene(4, 2)
     valid = jnp.array([[True, True], [True, False]])
-    right = overlap(targets * 20 - 10, targets, valid, objects)
+    right = overlap(targets * 20 - 10, targets, valid, mode)
     np.testing.assert_array_equal(right, valid)
     assert not overlap(10 - targets * 20, targets, valid, "single").any()
 

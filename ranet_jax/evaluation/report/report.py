@@ -72,7 +72,7 @@ def read_run(path: Path) -> Run:
     rest = {key: value for key, value in model.items() if key not in _ABLATION_FLAGS}
     note = _note(found)
     about = [found["dataset"], found["split"], found.get("sequences"), rest]
-    about += [settings.get("precision"), settings.get("combine")]
+    about += [settings.get("precision"), settings.get("aggregation")]
     baseline = settings.get("baseline") or ""
     return Run(
         name=found.get("name") or path.parent.name,
