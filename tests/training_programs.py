@@ -123,14 +123,10 @@ def _enlarged(batch, scale):
 def pages(out: Path, *names: str) -> None:
     """A step of every page, of a network and a picture so small that it takes seconds."""
     import jax
-    from test_augment import host_batch
 
-    from ranet_jax.models.initialization import init_params
     from ranet_jax.training import config as configs
-    from ranet_jax.training import train_step as train
-    from ranet_jax.training.optimizer import make_optimizer
 
-    # One rate for all: it is part of the program, and equal programs are compiled once.
+    # One rate for all: it is part of the program.
     small = [
         "optimizer.learning_rate=1e-4",
         "optimizer.warmup_steps=0",
@@ -141,33 +137,69 @@ def pages(out: Path, *names: str) -> None:
         "data.width=96",
         "steps=2000",
     ]
-    results = {}
-    earlier = None
+    programs = {}
     for name in names:
         page, _, variant = name.partition(":")
-        # The programs of all pages at once are more memory maps than Linux allows a process.
-        if page != earlier:
-            jax.clear_caches()
-        earlier = page
         path = Path(__file__).resolve().parents[1] / "configs" / f"{page}.py"
         config = configs.read(
             f"{path}:{variant}" if variant else str(path), [f"--config.{s}" for s in small]
         )
-        model = configs.model_of(config)
-        optimizer = make_optimizer(**configs.optimizer_arguments(config))
+        programs.setdefault(_program_of(config), {})[name] = config
+    results = {"programs": np.asarray(len(programs))}
+    for alike in programs.values():
+        results |= _step_of_each(alike)
+        # All programs at once are more memory maps than Linux allows a process.
+        jax.clear_caches()
+    np.savez(out, **results)
+
+
+def _program_of(config) -> tuple:
+    """What pages have in common whose steps are one program."""
+    from ranet_jax.training import config as configs
+    from ranet_jax.training.augment import STATIC
+
+    step = configs.step_arguments(config)
+    static = {name: step["augmentation"][name] for name in STATIC}
+    settings = configs.optimizer_arguments(config) | static
+    return (
+        configs.model_of(config),
+        config.data.slots,
+        *sorted(settings.items()),
+        step["grad_accum_steps"],
+        bool(step["ema_decay"]),
+    )
+
+
+def _step_of_each(alike) -> dict[str, np.ndarray]:
+    """Loss of a step of each config, and how far it moved each module, by one program."""
+    import dataclasses
+
+    from test_augment import host_batch
+
+    from ranet_jax.models.initialization import init_params
+    from ranet_jax.training import config as configs
+    from ranet_jax.training import train_step as train
+    from ranet_jax.training.optimizer import make_optimizer
+
+    first = next(iter(alike.values()))
+    model = configs.model_of(first)
+    params = init_params(model, seed=0)
+    optimizer = make_optimizer(**configs.optimizer_arguments(first))
+    program = train.make_step(model, optimizer, **configs.step_arguments(first)).program
+    slots = first.data.slots
+    batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots)
+    batch = _spread(_enlarged(batch, first.data.frame_scale), 1)
+    results = {}
+    for name, config in alike.items():
         step = train.make_step(model, optimizer, **configs.step_arguments(config))
-        params = init_params(model, seed=0)
         state = train.create_state(params, optimizer, **configs.state_arguments(config))
-        slots = config.data.slots
-        batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots)
-        batch = _spread(_enlarged(batch, config.data.frame_scale), 1)
-        state, metrics = step(state, batch)
+        state, metrics = dataclasses.replace(step, program=program)(state, batch)
         results[f"{name}/loss"] = np.asarray(metrics.compute()["loss"])
         for module, before in params.items():
             after = _flat(state.params[module])
             moved = [np.abs(after[k] - v).max() for k, v in _flat(before).items()]
             results[f"{name}/moved/{module}"] = np.max(moved)
-    np.savez(out, **results)
+    return results
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ IDENTITY = {
     "previous_warp": 0.0,
     "coarsening": 0.0,
 }
+# The settings that shape the program. The others are traced: another strength, the same program.
+STATIC = ("color", "coarsening", "frame_scale")
 
 Positions = Float[Array, "*grid 2"]
 Displacements = Float[Array, "16 2"]
@@ -78,8 +80,7 @@ class TrainingBatch(TypedDict):
     valid: Valid
 
 
-# The strengths are traced: another strength is no other program.
-@functools.partial(jax.jit, static_argnames=("color", "coarsening", "frame_scale"))
+@functools.partial(jax.jit, static_argnames=STATIC)
 def augment(key: PRNGKeyArray, batch: HostBatch, **settings: Any) -> TrainingBatch:
     """A random view of every example: `augment_each` with keys split off one.
 

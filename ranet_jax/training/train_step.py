@@ -3,8 +3,9 @@
 What surrounds the steps (data, logs, checkpoints, evaluation) is in `experiment/`.
 """
 
+import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -17,7 +18,7 @@ from jaxtyping import Array, Int, PyTree, UInt32
 from ranet_jax.array_typing import Logits, Params, Probabilities
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
-from ranet_jax.training.augment import HostBatch, TrainingBatch, augment_each
+from ranet_jax.training.augment import STATIC, HostBatch, TrainingBatch, augment_each
 from ranet_jax.training.losses import overlap, segmentation_loss
 from ranet_jax.training.optimizer import BACKBONE
 
@@ -57,7 +58,29 @@ class TrainMetrics(metrics.Collection):
     gradient_norm: metrics.Average.from_output("gradient_norm")
 
 
-Step = Callable[[TrainState, HostBatch], tuple[TrainState, TrainMetrics]]
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A step for all devices of all processes, with the numbers it is called with.
+
+    Steps that differ only in `numbers` are one program: with those of another, `program` is not
+    compiled again.
+
+    Attributes:
+        program: the mapped `train_step`, of (state, batch, numbers).
+        numbers: `augmentation`, those of its settings that are not in `augment.STATIC`, and
+            `ema_decay`.
+    """
+
+    program: Any
+    numbers: Mapping[str, Any]
+
+    def __call__(self, state: TrainState, batch: HostBatch) -> tuple[TrainState, TrainMetrics]:
+        """The next state, and what was measured; the memory of `state` is donated."""
+        return self.program(state, batch, self.numbers)
+
+    def lower(self, state: TrainState, batch: HostBatch) -> jax.stages.Lowered:
+        """The program for arguments of these shapes, not compiled."""
+        return self.program.lower(state, batch, self.numbers)
 
 
 def create_state(
@@ -115,34 +138,37 @@ def make_step(
         InputError: when called with a batch that `grad_accum_steps` does not divide.
     """
     devices = list(devices or jax.devices())
+    static = {name: value for name, value in augmentation.items() if name in STATIC}
+    traced = {name: value for name, value in augmentation.items() if name not in STATIC}
     step = functools.partial(
         train_step,
         model=model,
         optimizer=optimizer,
-        augmentation=dict(augmentation),
-        ema_decay=ema_decay,
+        augmentation=static,
         grad_accum_steps=grad_accum_steps,
         freeze_backbone=freeze_backbone,
         processes=len({device.process_index for device in devices}),
     )
-    return jax.pmap(
+    program = jax.pmap(
         step,
         axis_name=AXIS,
-        in_axes=(None, 0),
+        in_axes=(None, 0, None),
         out_axes=(None, None),
         donate_argnums=(0,),
         devices=devices,
     )
+    numbers = {"augmentation": traced, "ema_decay": ema_decay}
+    return Step(program, jax.tree.map(jnp.float32, numbers))
 
 
 def train_step(
     state: TrainState,
     batch: HostBatch,
+    numbers: Mapping[str, Any],
     *,
     model: RANet,
     optimizer: optax.GradientTransformation,
     augmentation: Mapping[str, Any],
-    ema_decay: float,
     grad_accum_steps: int,
     freeze_backbone: bool,
     processes: int,
@@ -150,7 +176,10 @@ def train_step(
     """One update from this device's share of a batch; needs the axis `AXIS` (see `make_step`)."""
     keys = _example_keys(state, batch["valid"].shape[0], processes)
     loss = functools.partial(
-        _loss, model=model, augmentation=augmentation, freeze_backbone=freeze_backbone
+        _loss,
+        model=model,
+        augmentation={**augmentation, **numbers["augmentation"]},
+        freeze_backbone=freeze_backbone,
     )
     gradients, sums = _accumulated(loss, state.params, keys, batch, grad_accum_steps)
     gradients, mean_loss = jax.lax.pmean((gradients, sums["loss"]), AXIS)
@@ -158,8 +187,8 @@ def train_step(
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     ema_params = state.ema_params
-    if ema_decay:
-        decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
+    if ema_params is not None:
+        decay = jnp.minimum(numbers["ema_decay"], (1 + state.step) / (10 + state.step))
         ema_params = jax.tree.map(
             lambda old, new: old + (1 - decay) * (new - old), ema_params, params
         )
@@ -171,7 +200,7 @@ def train_step(
     return TrainState(state.step + 1, params, opt_state, ema_params, state.key), measured
 
 
-@functools.partial(jax.jit, static_argnames=("model", "coarsening", "color", "frame_scale"))
+@functools.partial(jax.jit, static_argnames=("model", *STATIC))
 def predict(
     model: RANet, params: Params, batch: HostBatch, key: Array, **augmentation: Any
 ) -> tuple[TrainingBatch, Probabilities]:

@@ -10,6 +10,7 @@ from test_augment import host_batch
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
+from ranet_jax.training import augment
 from ranet_jax.training import train_step as train
 from ranet_jax.training.optimizer import make_optimizer
 
@@ -91,3 +92,26 @@ def test_parts_that_do_not_divide_the_batch():
     batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=2, slots=1).items()}
     with pytest.raises(InputError, match="3 equal parts"):
         step.lower(shapes, batch)
+
+
+def test_steps_that_differ_in_numbers_are_one_program():
+    model = RANet(depth=14, width=8)
+    shapes = jax.eval_shape(
+        lambda p: train.create_state(p, OPTIMIZER, seed=0, ema_decay=0.9), abstract_params(model)
+    )
+    batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=1, slots=1).items()}
+
+    def program(ema_decay, **changes):
+        step = train.make_step(
+            model,
+            OPTIMIZER,
+            augmentation=augment.IDENTITY | changes,
+            ema_decay=ema_decay,
+            devices=jax.devices()[:1],
+        )
+        return step.lower(shapes, batch).as_text()
+
+    plain = program(0.9)
+    strong = {"warp": 0.1, "rotation": 10.0, "scale": (0.9, 1.1), "crop": 0.2}
+    assert program(0.98, **strong, flip=0.5, previous_warp=0.1) == plain
+    assert program(0.9, color=0.2) != plain
