@@ -16,14 +16,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipelines import builders, built_sources, sources
+from data_pipelines import DEFAULT_DATA_DIR, builders, built_sources, sources
 from data_pipelines.examples import ExampleSettings
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
 from ranet_jax.training import augment
 
-DEFAULT_DATA_DIR = "~/tensorflow_datasets"
 DEFAULT_ROOT = "data"
 NO_AUGMENTATION = augment.IDENTITY
 _LOADER_SETTINGS = ("batch_size", "max_corrupt", "seed", "threads", "workers")

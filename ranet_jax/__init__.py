@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ranet_jax.inference.segmenter import Segmenter
     from ranet_jax.models.ranet import RANet
 
-__all__ = ["InputError", "RANet", "Segmenter", "load"]
+__all__ = ["InputError", "RANet", "Segmenter", "__version__", "load"]
+__version__ = "0.1.0"
 
 _HOMES = {
     "RANet": "models.ranet",

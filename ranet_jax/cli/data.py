@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipelines import pipeline
+from data_pipelines import DEFAULT_DATA_DIR
+from ranet_jax import extras
 from ranet_jax.errors import InputError
-from ranet_jax.training import config_file
 
 _SETTING_OPTIONS = ("height", "width", "slots", "objects", "crops", "jitter")
 
@@ -76,7 +76,7 @@ def _add_data_dir(parser: argparse.ArgumentParser) -> None:
         "--data-dir",
         type=Path,
         default=None,
-        help=f"where built sets are kept (default {pipeline.DEFAULT_DATA_DIR})",
+        help=f"where built sets are kept (default {DEFAULT_DATA_DIR})",
     )
 
 
@@ -111,12 +111,13 @@ def _add_data_options(parser: argparse.ArgumentParser, batch_size: int) -> None:
 
 def build(arguments: argparse.Namespace) -> None:
     """Builds a dataset and prints what it holds."""
+    extras.require("train", "ranet data")
     import requests
     import tensorflow_datasets as tfds
 
     from data_pipelines import builders
 
-    data_dir = Path(arguments.data_dir or pipeline.DEFAULT_DATA_DIR).expanduser()
+    data_dir = Path(arguments.data_dir or DEFAULT_DATA_DIR).expanduser()
     manual = arguments.manual_dir and arguments.manual_dir.expanduser()
     if manual and not manual.is_dir():
         raise InputError(f"{manual} is no folder: check --manual-dir.")
@@ -136,8 +137,10 @@ def build(arguments: argparse.Namespace) -> None:
 
 def preview(arguments: argparse.Namespace) -> None:
     """Writes a contact sheet."""
+    extras.require("train", "ranet data")
     import jax
 
+    from data_pipelines import pipeline
     from data_pipelines import preview as sheets
 
     if arguments.rows < 1 or arguments.tile < 16:
@@ -160,6 +163,8 @@ def preview(arguments: argparse.Namespace) -> None:
 
 def bench(arguments: argparse.Namespace) -> None:
     """Prints the measurements."""
+    extras.require("train", "ranet data")
+    from data_pipelines import pipeline
     from ranet_jax.benchmarks import data as measurements
 
     if min(arguments.examples, arguments.repeats, arguments.batch_size) < 1:
@@ -182,6 +187,9 @@ def bench(arguments: argparse.Namespace) -> None:
 
 def _sections(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """What to draw from and how, and the augmentation: the config's, then the options'."""
+    from data_pipelines import pipeline
+    from ranet_jax.training import config_file
+
     if arguments.overrides and not arguments.config:
         raise InputError(f"{arguments.overrides[0]} overrides a config: name one with --config.")
     config = config_file.read(arguments.config, arguments.overrides) if arguments.config else {}
@@ -192,7 +200,7 @@ def _sections(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, 
         data["sets"] = [_weighted(text) for text in arguments.sets]
     if not data.get("sets"):
         raise InputError("Say what to draw from: --set NAME, or a --config with data.sets.")
-    data.setdefault("data_dir", pipeline.DEFAULT_DATA_DIR)
+    data.setdefault("data_dir", DEFAULT_DATA_DIR)
     data["seed"] = arguments.seed
     if arguments.no_augmentation:
         return data, pipeline.NO_AUGMENTATION

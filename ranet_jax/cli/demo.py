@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ranet_jax import extras
 from ranet_jax.cli.network_arguments import add_network_arguments, segmenter_settings
 from ranet_jax.cli.parsers import new_parser
 
@@ -34,6 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Runs `ranet demo`."""
+    extras.require("demo", "The clip of ranet demo")
     from ranet_jax.checkpoints import checkpoint
     from ranet_jax.demo.demo import run_demo
     from ranet_jax.inference.segmenter import Segmenter

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ranet_jax import extras
 from ranet_jax.cli.network_arguments import (
     add_online_arguments,
     add_segmenter_arguments,
@@ -97,6 +98,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: see the functions this calls.
     """
+    extras.require("plots", "ranet evaluate")
     _check_source(arguments)
     if arguments.out.exists() and not arguments.out.is_dir():
         raise InputError(f"{arguments.out} is a file: give --out a folder.")

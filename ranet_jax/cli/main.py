@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from ranet_jax import __version__
 from ranet_jax.errors import InputError
 
 BAD_INPUT = 2
@@ -70,6 +71,7 @@ def _parser(asked_for: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ranet", description="Fast video object segmentation: RANet in JAX and Flax."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="command", required=True)
     for name, (summary, module) in COMMANDS.items():
         if name == asked_for:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ranet_jax import extras
 from ranet_jax.evaluation.report.report import read_run, write_report
 
 EXAMPLE = "example: ranet report full/results.json no-ranking/results.json --out report"
@@ -30,4 +31,5 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: for files that are no results.
     """
+    extras.require("plots", "ranet report")
     print(write_report([read_run(path) for path in arguments.results], arguments.out))

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from ranet_jax import extras
 from ranet_jax.errors import InputError
 
 _EXAMPLE = "ranet train --config configs/tiny.py --workdir runs/tiny --config.data.root=data"
@@ -62,6 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: see `config.check`.
     """
+    extras.require("train", "ranet train")
     if arguments.workdir is None and not (arguments.dry_run or arguments.memory):
         raise InputError("Say where the run is to be kept: --workdir FOLDER.")
     if arguments.workdir and arguments.workdir.exists() and not arguments.workdir.is_dir():

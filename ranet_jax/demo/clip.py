@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
+from ranet_jax import extras
 from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, replacing
@@ -120,6 +121,7 @@ def _cup_pose(t: float) -> dict[str, float]:
 
 def _photograph(name: str) -> np.ndarray:
     # Found, not imported: its readers would fetch what a wheel lacks, and Pillow reads these.
+    extras.require("demo", "The demo's clip")
     folder = Path(find_spec("skimage").submodule_search_locations[0])
     with Image.open(folder / "data" / name) as image:
         return np.asarray(image.convert("RGB"))

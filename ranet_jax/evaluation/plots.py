@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ranet_jax import extras
 from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.report import paper_tables as published
 from ranet_jax.evaluation.scoring import Scores
@@ -20,7 +21,12 @@ _POINTS_OVER_TIME = 50
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure, in inches; made without pyplot, so that nothing global is touched."""
+    """An empty figure, in inches; made without pyplot, so that nothing global is touched.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    extras.require("plots", "A plot")
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=150)

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from skimage.draw import polygon2mask
 
+from ranet_jax import extras
 from ranet_jax.array_typing import HostMask
 from ranet_jax.errors import InputError
 from ranet_jax.io.masks import MAX_OBJECTS
@@ -136,8 +136,12 @@ def rasterise(outlines: tuple[Outline, ...], height: int, width: int) -> HostMas
     """Ids, int32 [height, width]: a pixel belongs to the last outline that its centre is inside of.
 
     Raises:
-        InputError: there is no outline, or one has fewer than three points.
+        InputError: there is no outline, one has fewer than three points, or scikit-image is not
+            installed.
     """
+    extras.require("demo", "A mask of outlines")
+    from skimage.draw import polygon2mask
+
     if not outlines:
         raise InputError("No object is outlined: click around one on the first frame.")
     mask = np.zeros((height, width), np.int32)

@@ -1,8 +1,9 @@
 """Reading a config file: a page of Python whose `get_config()` returns all settings of a run.
 
 `PAGE.py:VARIANT` hands a variant to `get_config`; a page that has variants lists them in
-`VARIANTS`. A page may import its neighbours (`import paper`), wherever it is read from: nothing is
-installed. Values are overridden as `--config.key=value`, typed as the page's value is.
+`VARIANTS`. The pages of this package are found by name as well: `davis2016`, `ablation:full`. A
+page may import its neighbours (`import paper`), wherever it is read from. Values are overridden as
+`--config.key=value`, typed as the page's value is.
 """
 
 import difflib
@@ -22,6 +23,8 @@ from ml_collections import ConfigDict, config_flags
 
 from ranet_jax.errors import InputError
 
+# In a checkout a link to the folder `configs` at its top; a wheel holds the files.
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 _OVERRIDE = re.compile(r"--config\.([^=]*)=")
 _TYPES = {
     bool: "true or false",
@@ -36,7 +39,7 @@ def read(config: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
     """The settings of a config file, overridden; keys are fixed from here on.
 
     Args:
-        config: `PAGE.py` or `PAGE.py:VARIANT`.
+        config: `PAGE.py` or the name of a page of this package, either with `:VARIANT`.
         overrides: `--config.key=value` each, as on the command line.
 
     Raises:
@@ -70,9 +73,19 @@ def _split(config: str) -> tuple[Path, str | None]:
     path = Path(start + ".py" if separator else config)
     if path.is_file():
         return path, variant if separator else None
-    pages = [str(page) for page in path.parent.glob("*.py")] if path.parent.is_dir() else []
-    hint = did_you_mean(str(path), pages) if pages else "check the path."
+    name, colon, variant = config.partition(":")
+    if name in shipped():
+        return CONFIGS / f"{name}.py", variant if colon else None
+    known = [str(page) for page in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    if "/" not in config:
+        known += shipped()
+    hint = did_you_mean(str(path), known) if known else "check the path."
     raise InputError(f"There is no config file {path}: {hint}")
+
+
+def shipped() -> list[str]:
+    """The names of the configs of this package."""
+    return sorted(page.stem for page in CONFIGS.glob("*.py"))
 
 
 def _run(path: Path, variant: str | None) -> Any:

@@ -33,6 +33,16 @@ def pages(tmp_path):
     return tmp_path
 
 
+def test_a_page_of_the_package_is_found_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read("davis2016").name == "davis2016"
+    assert read("ablation:no_ranking").name == "ablation_no_ranking"
+    with pytest.raises(
+        InputError, match="There is no config file davis2018: did you mean davis201"
+    ):
+        read("davis2018")
+
+
 @pytest.mark.parametrize(
     ("override", "key", "value"),
     [
