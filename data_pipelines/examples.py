@@ -14,11 +14,14 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import UInt8
 
-from data_pipelines import canvas, decoding, occlusion
+from data_pipelines import decoding, occlusion
 from data_pipelines import mask_corruption as mistakes
 from data_pipelines.cache import ByteCache
+from data_pipelines.canvas import Canvas, CanvasGeometry, IdCanvas
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
+from ranet_jax.inference.boxes import host_extent
+from ranet_jax.inference.letterbox import letterbox, letterbox_labels
 
 Objects = Literal["merged", "sampled", "multi"]
 Crops = Literal["object", "frame"]
@@ -111,7 +114,7 @@ class MaskCache:
         held = self._packed.get(key)
         return held and (held[0], zlib.decompress(held[1]))
 
-    def put(self, key: tuple[int, int], size: tuple[int, int], ids: canvas.IdCanvas) -> None:
+    def put(self, key: tuple[int, int], size: tuple[int, int], ids: IdCanvas) -> None:
         """Keeps the mask of a clip's frame."""
         packed = zlib.compress(np.ascontiguousarray(ids), level=1)
         self._packed.put(key, (size, packed), len(packed) + 200)
@@ -160,16 +163,16 @@ def make_example(
     image, truth = images[frame], ids[frame]
     if settings.occlusions and rng.random() < settings.occlusions:
         image, truth = image.copy(), truth.copy()
-        window = views[frame].layout.window
+        window = views[frame].geometry.canvas.window
         occlusion.occlude(image[window], truth[window], rng)
     return {
         "template_image": images[template],
         "template_ids": ids[template],
-        "template_box": _draw_box(ids[template], views[template].layout, rng, settings),
+        "template_box": _draw_box(ids[template], views[template].geometry, rng, settings),
         "image": image,
         "ids": truth,
         "previous_ids": previous_ids,
-        "box": _draw_box(previous_ids, views[frame].layout, rng, settings),
+        "box": _draw_box(previous_ids, views[frame].geometry, rng, settings),
         "valid": np.arange(1, settings.slots + 1) <= slot_of.max(),
         "is_static": np.asarray(length == 1),
     }
@@ -240,11 +243,11 @@ class _View:
         shape = settings.canvas
         held = masks and masks.get(self._at)
         if held:
-            self.layout = canvas.Layout(held[0], shape)
+            self.geometry = CanvasGeometry.of(held[0], shape)
             self.ids = np.frombuffer(held[1], np.uint8).reshape(shape)
             return
         size = decoding.image_size(self._read(source.image), self._name)
-        self.layout = canvas.Layout(size, shape)
+        self.geometry = CanvasGeometry.of(size, shape)
         try:
             ids = decoding.decode_ids(self._read(source.mask), "the mask", source.mask_rule)
             ids = decoding.match_size(ids, *size, "the mask")
@@ -252,18 +255,19 @@ class _View:
             raise decoding.CorruptImageError(self._name, error.reason) from None
         except InputError as error:
             raise decoding.CorruptImageError(self._name, str(error).rstrip(".")) from None
-        self.ids = self.layout.ids(ids)
+        self.ids = letterbox_labels(ids, self.geometry.canvas)
         if masks:
             masks.put(self._at, size, self.ids)
 
-    def image(self) -> canvas.Canvas:
+    def image(self) -> Canvas:
+        canvas = self.geometry.canvas
         pixels = decoding.decode_image(
             self._read(self._source.image),
             self._name,
-            min_size=self.layout.placed,
-            borrow=self.layout.placed != self.layout.size,
+            min_size=canvas.resized,
+            borrow=True,
         )
-        return self.layout.image(pixels)
+        return letterbox(pixels, canvas)
 
     def _read(self, file: Callable[[int, int], bytes]) -> bytes:
         try:
@@ -278,11 +282,11 @@ class _View:
             counts = [0] + [np.count_nonzero(self.ids == i) for i in range(1, peak + 1)]
         else:
             counts = np.bincount(self.ids.reshape(-1))
-        pixel = self.layout.scale**2 / self.ids.size
+        pixel = self.geometry.pixel_area
         return {i: count * pixel for i, count in enumerate(counts) if i and count}
 
 
-def _relabel(ids: canvas.IdCanvas, slot_of: SlotOfId) -> canvas.IdCanvas:
+def _relabel(ids: IdCanvas, slot_of: SlotOfId) -> IdCanvas:
     peak = int(ids.max())
     if (slot_of[: peak + 1] == np.arange(peak + 1)).all():
         return ids
@@ -290,15 +294,12 @@ def _relabel(ids: canvas.IdCanvas, slot_of: SlotOfId) -> canvas.IdCanvas:
 
 
 def _draw_box(
-    ids: canvas.IdCanvas,
-    layout: canvas.Layout,
+    ids: IdCanvas,
+    geometry: CanvasGeometry,
     rng: np.random.Generator,
     settings: ExampleSettings,
 ) -> np.ndarray:
     """The part of the canvas to show: the object's box, jittered, or the whole frame."""
-    found = canvas.extent(ids) if settings.crops == "object" else None
+    extent = host_extent(ids) if settings.crops == "object" else None
     zoom, down, right = rng.uniform(-settings.jitter, settings.jitter, 3)
-    box = canvas.object_box(
-        found and layout.to_frame(found), *layout.size, zoom=1 + zoom, shift=(down, right)
-    )
-    return layout.from_frame(box)
+    return geometry.crop_box(extent, 1 + zoom, (down, right))

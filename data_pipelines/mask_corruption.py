@@ -8,17 +8,18 @@ towards it, and what was lost is not looked for elsewhere.
 import numpy as np
 from jaxtyping import UInt8
 
-from data_pipelines import canvas
+from data_pipelines.canvas import IdCanvas
+from ranet_jax.inference.boxes import host_extent
 
 _MOST_PIECES = 3
 
 
 def mistaken(
-    ids: canvas.IdCanvas,
+    ids: IdCanvas,
     rng: np.random.Generator,
     extra_region_prob: float,
     missing_region_prob: float,
-) -> canvas.IdCanvas:
+) -> IdCanvas:
     """The mask, with such a share of chances to have either kind of mistake in it.
 
     Args:
@@ -36,7 +37,7 @@ def mistaken(
     return found
 
 
-def add_extra_regions(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.IdCanvas:
+def add_extra_regions(ids: IdCanvas, rng: np.random.Generator) -> IdCanvas:
     """The mask with one to three pieces of background taken for an object.
 
     A piece has the shape of an object of the mask, 0.2 to 1 times as large, mirrored or not, and
@@ -49,7 +50,7 @@ def add_extra_regions(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.
     mistaken = ids.copy()
     for _ in range(rng.integers(1, _MOST_PIECES + 1)):
         slot = int(rng.choice(np.unique(ids[ids > 0])))
-        y0, x0, y1, x1 = canvas.extent(ids == slot)
+        y0, x0, y1, x1 = host_extent(ids == slot)
         piece = _resized(ids[y0 : y1 + 1, x0 : x1 + 1] == slot, rng.uniform(0.2, 1.0))
         piece = piece[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
         size, found = np.array(piece.shape), np.array([y1 - y0, x1 - x0])
@@ -60,7 +61,7 @@ def add_extra_regions(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.
     return mistaken
 
 
-def remove_regions(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.IdCanvas:
+def remove_regions(ids: IdCanvas, rng: np.random.Generator) -> IdCanvas:
     """The mask without what lies in a rectangle: a part of the objects, or all of them.
 
     Args:
@@ -68,7 +69,7 @@ def remove_regions(ids: canvas.IdCanvas, rng: np.random.Generator) -> canvas.IdC
         rng: draws the rectangle, about a pixel of an object; its sides are half to twice those of
             the objects' box.
     """
-    y0, x0, y1, x1 = canvas.extent(ids)
+    y0, x0, y1, x1 = host_extent(ids)
     sides = np.array([y1 - y0, x1 - x0]) + 1
     middle = np.argwhere(ids)[rng.integers(np.count_nonzero(ids))] + 0.5
     reach = sides * rng.uniform(0.5, 2.0) / 2

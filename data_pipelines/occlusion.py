@@ -7,13 +7,14 @@ those takes whatever stands where the object was for the object: a trunk, a pole
 import numpy as np
 from jaxtyping import Bool, Int
 
-from data_pipelines import canvas
+from data_pipelines.canvas import Canvas, IdCanvas
+from ranet_jax.inference.boxes import host_extent
 
 _PLACES = 8
 Pixels = Int[np.ndarray, "n 2"]
 
 
-def occlude(image: canvas.Canvas, ids: canvas.IdCanvas, rng: np.random.Generator) -> None:
+def occlude(image: Canvas, ids: IdCanvas, rng: np.random.Generator) -> None:
     """Copies a piece of a frame's background in front of its objects, in place.
 
     The piece is a bar or an ellipse about a pixel of an object, in any direction, 0.2 to 1 times
@@ -35,9 +36,9 @@ def occlude(image: canvas.Canvas, ids: canvas.IdCanvas, rng: np.random.Generator
     ids[tuple(front.T)] = 0
 
 
-def _piece(ids: canvas.IdCanvas, rng: np.random.Generator) -> Pixels:
+def _piece(ids: IdCanvas, rng: np.random.Generator) -> Pixels:
     """Rows and columns of the pixels that something in front of an object hides."""
-    y0, x0, y1, x1 = canvas.extent(ids)
+    y0, x0, y1, x1 = host_extent(ids)
     side = np.sqrt((y1 - y0 + 1) * (x1 - x0 + 1))
     width = side * rng.uniform(0.2, 1.0)
     length = max(width, side * rng.uniform(0.5, 4.0))
@@ -53,6 +54,6 @@ def _piece(ids: canvas.IdCanvas, rng: np.random.Generator) -> Pixels:
     return np.argwhere(inside <= 1)
 
 
-def _is_background(pixels: Pixels, ids: canvas.IdCanvas) -> Bool[np.ndarray, " n"]:
+def _is_background(pixels: Pixels, ids: IdCanvas) -> Bool[np.ndarray, " n"]:
     within = ((pixels >= 0) & (pixels < ids.shape)).all(axis=1)
     return within & (ids[tuple(np.where(within[:, None], pixels, 0).T)] == 0)

@@ -14,7 +14,12 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap, Frame, HostFrame, HostMask, Params
-from ranet_jax.inference.letterbox import Fit, fit, fit_frame, fit_labels, unfit_largest_label
+from ranet_jax.inference.letterbox import (
+    Letterbox,
+    letterbox,
+    letterbox_labels,
+    unletterbox_largest,
+)
 from ranet_jax.inference.segmenter import NETWORK_SIZE
 from ranet_jax.models.ops import average_pool, l2_normalize, resize_half_pixel
 from ranet_jax.models.ranet import RANet
@@ -44,7 +49,7 @@ class CopySegmenter:
 class _Video(NamedTuple):
     """What is kept of a video: K template cells and the share of each of l labels in them."""
 
-    geometry: Fit
+    geometry: Letterbox
     ids: list[int]
     features: Float[Array, "k c"]
     shares: Float[Array, "k l"]
@@ -83,9 +88,9 @@ class MatchingSegmenter:
         ]
 
     def _start(self, frame: HostFrame, mask: HostMask) -> _Video:
-        geometry = fit(frame.shape[:2], self._size)
+        geometry = Letterbox.of(frame.shape[:2], self._size)
         ids = [0, *(int(i) for i in np.unique(mask) if i != 0)]
-        labels = fit_labels(mask, geometry)
+        labels = letterbox_labels(mask, geometry)
         grid = (self._size[0] // _STRIDE, self._size[1] // _STRIDE)
         one_hot = (labels[..., None] == np.array(ids)).astype(np.float32)
         shares = average_pool(jnp.asarray(one_hot)[None], grid).reshape(-1, len(ids))
@@ -95,11 +100,11 @@ class MatchingSegmenter:
     def _next(self, frame: HostFrame, video: _Video) -> HostMask:
         features = _features(self._backbone, self._params, self._fitted(frame, video.geometry))
         values = _match(features, video.features, video.shares, self._size)
-        labels = unfit_largest_label(np.asarray(values), video.geometry)
+        labels = unletterbox_largest(np.asarray(values), video.geometry)
         return np.array(video.ids)[labels]
 
-    def _fitted(self, frame: HostFrame, geometry: Fit) -> Frame:
-        return jnp.asarray(fit_frame(frame, geometry)[None], jnp.float32) / 255
+    def _fitted(self, frame: HostFrame, geometry: Letterbox) -> Frame:
+        return jnp.asarray(letterbox(frame, geometry)[None], jnp.float32) / 255
 
 
 @functools.partial(jax.jit, static_argnames="backbone")

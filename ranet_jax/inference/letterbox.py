@@ -1,7 +1,8 @@
-"""Frames and masks to the network's size and results back, on the host (paper section 3.5).
+"""Letterboxing on the host: images and masks to a fixed size, and results back (paper section 3.5).
 
-A frame is scaled with its aspect kept until it fits, centred, and surrounded with black. At the
-usual 854 x 480 that adds five columns on either side and changes no pixel.
+An image is scaled with its aspect ratio kept until it fits, centered, and padded with black. At
+480 x 864 the usual 480 x 854 frame gets five columns on either side and keeps every pixel. The
+segmenter and the training data share this geometry, so that both see the same pixels.
 """
 
 from typing import NamedTuple
@@ -10,62 +11,79 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from ranet_jax.array_typing import HostFrame, HostMask
+from ranet_jax.array_typing import HostFrame, HostMask, Size
 
 
-class Fit(NamedTuple):
-    """Where a frame of some original size lies in the network's input; all in pixels."""
+class Letterbox(NamedTuple):
+    """Where an image lies on a canvas of `size`; heights and widths in pixels."""
 
-    original: tuple[int, int]
-    resized: tuple[int, int]
-    network: tuple[int, int]
+    original: Size
+    resized: Size
+    size: Size
+
+    @classmethod
+    def of(cls, original: Size, size: Size, *, enlarge: bool = True) -> "Letterbox":
+        """The letterbox of an image of `original` (height, width) on a canvas of `size`.
+
+        Columns are added in equal numbers on both sides, so a fractional width is rounded to the
+        parity of the canvas; a fractional height is rounded down (as published).
+
+        Args:
+            original: of the image.
+            size: of the canvas.
+            enlarge: whether an image smaller than the canvas grows to fill it.
+        """
+        scale = min(size[0] / original[0], size[1] / original[1])
+        if scale > 1 and not enlarge:
+            return cls(tuple(original), tuple(original), tuple(size))
+        height = min(size[0], max(1, int(original[0] * scale + 1e-6)))
+        columns = int((size[1] - original[1] * scale) / 2 + 1e-6)
+        return cls(tuple(original), (height, max(1, size[1] - 2 * columns)), tuple(size))
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the network's input that the frame covers."""
-        starts = [(n - r) // 2 for n, r in zip(self.network, self.resized, strict=True)]
+        """Rows and columns of the canvas that the image covers."""
+        starts = [(n - r) // 2 for n, r in zip(self.size, self.resized, strict=True)]
         return tuple(slice(s, s + r) for s, r in zip(starts, self.resized, strict=True))
 
 
-def fit(original: tuple[int, int], network: tuple[int, int]) -> Fit:
-    """How a frame of `original` (height, width) fits the network's (height, width).
+def letterbox(
+    image: UInt8[np.ndarray, "height width 3"], geometry: Letterbox
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The image on its canvas: bilinear, antialiased where it shrinks, black around.
 
-    Columns are added in equal numbers on both sides, so a fractional width is rounded to the parity
-    of the network's; a fractional height is rounded down (as published).
+    Args:
+        image: of the original size, or shrunk by its decoder already.
+        geometry: where it goes.
+
+    Returns:
+        A new array, the canvas.
     """
-    scale = min(network[0] / original[0], network[1] / original[1])
-    height = min(network[0], max(1, int(original[0] * scale + 1e-6)))
-    columns = int((network[1] - original[1] * scale) / 2 + 1e-6)
-    return Fit(tuple(original), (height, max(1, network[1] - 2 * columns)), tuple(network))
-
-
-def fit_frame(frame: HostFrame, geometry: Fit) -> UInt8[np.ndarray, "H W 3"]:
-    """The frame at the network's size: bilinear, smoothed where it shrinks, black around."""
-    out = np.zeros((*geometry.network, 3), np.uint8)
-    if geometry.resized != geometry.original:
+    if image.shape[:2] != geometry.resized:
         size = geometry.resized[::-1]
-        frame = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))
-    out[geometry.window] = frame
-    return out
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    return _pad(image, geometry)
 
 
-def fit_labels(labels: HostMask, geometry: Fit) -> Int[np.ndarray, "H W"]:
-    """A label map at the network's size: position i reads floor(i*in/out), 0 around."""
-    out = np.zeros(geometry.network, labels.dtype)
-    rows, columns = (
-        np.arange(r) * o // r for o, r in zip(geometry.original, geometry.resized, strict=True)
-    )
-    out[geometry.window] = labels[rows[:, None], columns]
-    return out
+def letterbox_labels(labels: HostMask, geometry: Letterbox) -> Int[np.ndarray, "H W"]:
+    """A label map on its canvas: position i reads floor(i*in/out), 0 around."""
+    if labels.shape != geometry.resized:
+        rows, columns = (
+            np.arange(r) * n // r for n, r in zip(labels.shape, geometry.resized, strict=True)
+        )
+        labels = labels[rows[:, None], columns]
+    return _pad(labels, geometry)
 
 
-def unfit_labels(labels: Int[np.ndarray, "H W"], geometry: Fit) -> HostMask:
-    """A label map without the frame's surroundings; only for frames that were not resized."""
+def unletterbox_labels(labels: Int[np.ndarray, "H W"], geometry: Letterbox) -> HostMask:
+    """A label map without its padding; only for images that were not resized."""
     return labels[geometry.window]
 
 
-def unfit_map(values: Float[np.ndarray, "H W"], geometry: Fit) -> Float[np.ndarray, "height width"]:
-    """A map of values at the frame's original size, bilinear."""
+def unletterbox(
+    values: Float[np.ndarray, "H W"], geometry: Letterbox
+) -> Float[np.ndarray, "height width"]:
+    """A map of values at the image's original size, bilinear."""
     values = np.ascontiguousarray(values[geometry.window], np.float32)
     if geometry.resized == geometry.original:
         return values
@@ -73,16 +91,22 @@ def unfit_map(values: Float[np.ndarray, "H W"], geometry: Fit) -> Float[np.ndarr
     return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
 
 
-def unfit_largest_label(values: Float[np.ndarray, "l H W"], geometry: Fit) -> HostMask:
-    """The label of largest value at each pixel of the original frame.
+def unletterbox_largest(values: Float[np.ndarray, "l H W"], geometry: Letterbox) -> HostMask:
+    """The label of the largest value at each pixel of the original image.
 
     Values are resized before they are compared, which keeps outlines smooth. The background wins a
     tie, and of two objects that tie the later one, as in `models.aggregation.largest_label`.
     """
-    best = unfit_map(values[0], geometry)
+    best = unletterbox(values[0], geometry)
     labels = np.zeros(geometry.original, np.uint8)
     for label, value in enumerate(values[1:], 1):
-        value = unfit_map(value, geometry)
+        value = unletterbox(value, geometry)
         wins = np.where(labels > 0, value >= best, value > best)
         labels[wins], best = label, np.where(wins, value, best)
     return labels
+
+
+def _pad(pixels: HostFrame | HostMask, geometry: Letterbox) -> np.ndarray:
+    canvas = np.zeros((*geometry.size, *pixels.shape[2:]), pixels.dtype)
+    canvas[geometry.window] = pixels
+    return canvas

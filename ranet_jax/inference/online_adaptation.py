@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 from ranet_jax.array_typing import HostFrame, HostMask, Params
 from ranet_jax.errors import InputError
-from ranet_jax.inference.letterbox import fit, fit_frame, fit_labels
+from ranet_jax.inference.boxes import mask_boxes
+from ranet_jax.inference.letterbox import Letterbox, letterbox, letterbox_labels
 from ranet_jax.inference.object_ids import bucket, check_frame, check_mask, object_ids, slot_labels
 from ranet_jax.inference.segmenter import NETWORK_SIZE, Segmenter
-from ranet_jax.models.ops import object_box
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training.augment import IDENTITY, HostBatch, augment
 from ranet_jax.training.losses import segmentation_loss
@@ -271,13 +271,13 @@ def _first_frame(frame: HostFrame, mask: HostMask, size: tuple[int, int]) -> Fir
     check_frame(frame)
     check_mask(mask, frame)
     object_ids(mask)
-    geometry = fit(frame.shape[:2], size)
-    fitted = fit_labels(mask, geometry)
+    geometry = Letterbox.of(frame.shape[:2], size)
+    fitted = letterbox_labels(mask, geometry)
     visible = np.unique(fitted[fitted != 0])
     if not visible.size:
         return None
     labels = slot_labels(fitted, visible)
-    return FirstFrame(*jax.device_put((fit_frame(frame, geometry), labels, np.int32(len(visible)))))
+    return FirstFrame(*jax.device_put((letterbox(frame, geometry), labels, np.int32(len(visible)))))
 
 
 def _pieces(iterations: int) -> list[tuple[int, int]]:
@@ -342,7 +342,7 @@ def _draw_batch(
     if slots == 1:
         chosen = jax.random.randint(objects_key, (batch_size, 1, 1), 1, count + 1)
         ids, count = (ids == chosen).astype(ids.dtype), 1
-    around = object_box(ids > 0)
+    around = mask_boxes(ids > 0)
     template_box, box = _jittered(boxes_key, around, jitter, first.labels.shape)
     images = jnp.broadcast_to(first.image, (batch_size, *first.image.shape))
     return HostBatch(

@@ -16,13 +16,12 @@ from ranet_jax.array_typing import HostFrame, HostMask, Params
 from ranet_jax.errors import InputError
 from ranet_jax.inference import state as tracks
 from ranet_jax.inference.letterbox import (
-    Fit,
-    fit,
-    fit_frame,
-    fit_labels,
-    unfit_labels,
-    unfit_largest_label,
-    unfit_map,
+    Letterbox,
+    letterbox,
+    letterbox_labels,
+    unletterbox,
+    unletterbox_labels,
+    unletterbox_largest,
 )
 from ranet_jax.inference.object_ids import (
     bucket,
@@ -119,11 +118,11 @@ class Segmenter:
         ids = [object_ids(m) for m in masks]
         most = bucket(max(map(len, ids)))
         count, self._slots = (most, 1) if self._model.mode == "single" else (1, most)
-        self._fits = [fit(f.shape[:2], self._frame_size) for f in frames]
+        self._geometries = [Letterbox.of(f.shape[:2], self._frame_size) for f in frames]
         self._share_devices(len(frames))
         # Which user's id each slot label stands for; label 0 is the background.
         self._ids = [dict(enumerate(found, 1)) for found in ids]
-        self._state = self._start(frames, masks, ids, self._fits, count)
+        self._state = self._start(frames, masks, ids, self._geometries, count)
         self._values, self._given = None, masks
 
     def step(
@@ -146,8 +145,8 @@ class Segmenter:
         self._check_frames(frames)
         fitted = np.stack(
             [
-                np.zeros((*self._frame_size, 3), np.uint8) if f is None else fit_frame(f, geometry)
-                for f, geometry in zip(frames, self._fits, strict=True)
+                np.zeros((*self._frame_size, 3), np.uint8) if f is None else letterbox(f, geometry)
+                for f, geometry in zip(frames, self._geometries, strict=True)
             ]
         )
         fitted = jax.device_put(fitted, self._by_video)
@@ -177,7 +176,7 @@ class Segmenter:
                 all, or the frame or mask has another type or size.
         """
         self._require_init()
-        self._check_frames([frame if v == video else None for v in range(len(self._fits))])
+        self._check_frames([frame if v == video else None for v in range(len(self._geometries))])
         check_mask(mask, frame)
         added, present = object_ids(mask), self._ids[video]
         if taken := sorted(set(added) & set(present.values())):
@@ -190,7 +189,7 @@ class Segmenter:
         needed = -(-len(added) // self._slots)
         if first + needed > valid.shape[0]:
             self._state = tracks.with_tracks(self._state, bucket(first + needed))
-        new = self._start([frame], [mask], [added], [self._fits[video]], needed)
+        new = self._start([frame], [mask], [added], [self._geometries[video]], needed)
         self._state = tracks.join(self._state, new, video, first)
         self._ids[video] = present | dict(enumerate(added, first * self._slots + 1))
 
@@ -207,10 +206,10 @@ class Segmenter:
         if self._values is None:
             mask = self._given[video]
             return {id_: np.float32(mask == id_) for id_ in self._ids[video].values()}
-        values, geometry = np.asarray(self._values[video]), self._fits[video]
+        values, geometry = np.asarray(self._values[video]), self._geometries[video]
         # An object added since then has no slot in these values yet.
         followed = {slot: id_ for slot, id_ in self._ids[video].items() if slot < len(values)}
-        return {id_: unfit_map(values[slot], geometry) for slot, id_ in followed.items()}
+        return {id_: unletterbox(values[slot], geometry) for slot, id_ in followed.items()}
 
     def _share_devices(self, videos: int) -> None:
         """Splits the batch axis of frames and state over the devices; all have all parameters."""
@@ -220,16 +219,19 @@ class Segmenter:
         self._everywhere = NamedSharding(mesh, PartitionSpec())
         self._params = jax.device_put(self._params, self._everywhere)
 
-    def _start(self, frames, masks, ids, fits: list[Fit], count: int) -> tracks.VideoState:
+    def _start(
+        self, frames, masks, ids, geometries: list[Letterbox], count: int
+    ) -> tracks.VideoState:
         """Encodes first frames: `count` tracks in each video, slots filled with `ids` in order."""
         labels = [
-            fit_labels(slot_labels(m, i), f) for m, i, f in zip(masks, ids, fits, strict=True)
+            letterbox_labels(slot_labels(m, i), g)
+            for m, i, g in zip(masks, ids, geometries, strict=True)
         ]
-        fitted = [fit_frame(image, f) for image, f in zip(frames, fits, strict=True)]
+        fitted = [letterbox(image, g) for image, g in zip(frames, geometries, strict=True)]
         used = np.array([[slot < len(i) for slot in range(count * self._slots)] for i in ids])
         valid = used.reshape(len(frames), count, self._slots)
         # One video added to a batch cannot be split; every device starts it.
-        placement = self._by_video if len(frames) == len(self._fits) else self._everywhere
+        placement = self._by_video if len(frames) == len(self._geometries) else self._everywhere
         inputs = jax.device_put((np.stack(fitted), np.stack(labels), valid), placement)
         return tracks.start(self._model, self._params, *inputs, self._size)
 
@@ -239,11 +241,12 @@ class Segmenter:
 
     def _check_frames(self, frames: list[HostFrame | None]) -> None:
         """A frame, or None, for every video, of the size of its first frame."""
-        if len(frames) != len(self._fits):
+        if len(frames) != len(self._geometries):
             raise InputError(
-                f"There are {len(frames)} frames for {len(self._fits)} videos; give one for each."
+                f"There are {len(frames)} frames for {len(self._geometries)} videos; "
+                "give one for each."
             )
-        for one, geometry in zip(frames, self._fits, strict=True):
+        for one, geometry in zip(frames, self._geometries, strict=True):
             if one is None:
                 continue
             check_frame(one)
@@ -254,13 +257,13 @@ class Segmenter:
                 )
 
     def _result(self, video: int, labels: np.ndarray) -> HostMask:
-        geometry, ids = self._fits[video], self._ids[video]
+        geometry, ids = self._geometries[video], self._ids[video]
         if geometry.resized == geometry.original:
-            labels = unfit_labels(labels, geometry)
+            labels = unletterbox_labels(labels, geometry)
         else:
             # Only the slots in use are worth the transfer and the resizing.
             values = np.asarray(self._values[video, jnp.asarray([0, *ids])])
-            labels = np.array([0, *ids], np.uint8)[unfit_largest_label(values, geometry)]
+            labels = np.array([0, *ids], np.uint8)[unletterbox_largest(values, geometry)]
         table = np.zeros(256, np.int32)
         table[list(ids)] = list(ids.values())
         return table[labels]

@@ -18,8 +18,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, UInt8
 
 from ranet_jax.array_typing import Frame, ObjectMasks, Params, Size
+from ranet_jax.inference.boxes import mask_boxes
 from ranet_jax.models.aggregation import LabelValues, label_values, largest_label
-from ranet_jax.models.ops import crop_bilinear, crop_nearest, object_box, uncrop
+from ranet_jax.models.ops import crop_bilinear, crop_nearest, uncrop
 from ranet_jax.models.ranet import EncodedTemplate, RANet
 
 Frames = UInt8[Array, "v H W 3"]
@@ -144,7 +145,7 @@ def _boxes(labels: VideoLabels, valid: Bool[Array, "v g n"]) -> Int[Array, "v g 
     slots = _slot_labels(valid)
     first, last = slots[None, :, :1, None], slots[None, :, -1:, None]
     masks = (labels[:, None] >= first) & (labels[:, None] <= last)
-    return object_box(masks.reshape(-1, *labels.shape[1:])).reshape(*valid.shape[:2], 4)
+    return mask_boxes(masks.reshape(-1, *labels.shape[1:])).reshape(*valid.shape[:2], 4)
 
 
 def _crop_frames(frames: Frames, boxes: Int[Array, "v g 4"], size: Size | None) -> Frame:

@@ -14,12 +14,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from ranet_jax.array_typing import Boxes, FeatureMap, Frame, Size
+from ranet_jax.array_typing import FeatureMap, Frame, Size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-BOX_ENLARGEMENT = 1.5  # the object box grows by this factor before it is cropped
-SMALLEST_BOX = 32  # pixels; a smaller box is replaced by the whole frame
 
 
 def normalize(frame: Frame) -> Frame:
@@ -94,33 +92,6 @@ def adaptive_max_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
     return x
 
 
-def object_box(mask: Bool[Array, "b H W"]) -> Boxes:
-    """The box to crop: 1.5 times the object's extent, at the frame's aspect ratio, inside it.
-
-    The extent is last minus first (not plus one) and the centre is rounded down. The whole frame is
-    returned for an empty mask, and for a box with a side under 32 pixels (published code; paper
-    supplement).
-
-    Returns:
-        y0, x0, y1, x1 with exclusive ends, [b, 4].
-    """
-    height, width = mask.shape[1:]
-    y_first, y_last = _first_and_last(jnp.any(mask, axis=2))
-    x_first, x_last = _first_and_last(jnp.any(mask, axis=1))
-    (half_y, half_x), (wide_y, wide_x) = _half_sides(height, width)
-    tall, wide = y_last - y_first, x_last - x_first
-    half_height = jnp.maximum(jnp.asarray(half_y)[tall], jnp.asarray(wide_y)[wide])
-    half_width = jnp.maximum(jnp.asarray(half_x)[tall], jnp.asarray(wide_x)[wide])
-    y, x = (y_first + y_last) // 2, (x_first + x_last) // 2
-    top, bottom = jnp.maximum(y - half_height, 0), jnp.minimum(y + half_height, height)
-    left, right = jnp.maximum(x - half_width, 0), jnp.minimum(x + half_width, width)
-    usable = (
-        (bottom - top >= SMALLEST_BOX) & (right - left >= SMALLEST_BOX) & jnp.any(mask, axis=(1, 2))
-    )
-    whole = jnp.asarray([0, 0, height, width])
-    return jnp.where(usable[:, None], jnp.stack([top, left, bottom, right], axis=1), whole)
-
-
 def crop_bilinear(
     image: Float[Array, "H W c"], box: Int[Array, "4"], size: Size | None = None
 ) -> Float[Array, "h w c"]:
@@ -182,23 +153,6 @@ def _interpolate(x: Array, taps: _Taps, axis: int) -> Array:
     share = share.reshape([-1 if i == axis else 1 for i in range(x.ndim)]).astype(x.dtype)
     first, second = jnp.take(x, low, axis=axis), jnp.take(x, high, axis=axis)
     return first + (second - first) * share
-
-
-def _first_and_last(present: Bool[Array, "b length"]) -> tuple[Int[Array, " b"], Int[Array, " b"]]:
-    return jnp.argmax(present, axis=1), present.shape[1] - 1 - jnp.argmax(present[:, ::-1], axis=1)
-
-
-@functools.cache
-def _half_sides(height: int, width: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """Half sides (height, width) of the box of every object extent along y, then along x.
-
-    Tabulated on the host: the published boxes depend on float32 rounding, which a compiler is free
-    to change.
-    """
-    aspect, factor = np.float32(height / width), np.float32(BOX_ENLARGEMENT / 2)
-    by_height = factor * np.arange(height, dtype=np.float32)
-    by_width = factor * np.arange(width, dtype=np.float32) * aspect
-    return tuple((t.astype(np.int32), (t / aspect).astype(np.int32)) for t in (by_height, by_width))
 
 
 def _whole_factors(x: FeatureMap, size: tuple[int, int]) -> tuple[int, int] | None:

@@ -170,7 +170,10 @@ def _augment_one(
     pixels = jax.vmap(to_pixels)(grids, boxes)
     ids = jnp.stack([example[name] for name in ("template_ids", "ids", "previous_ids")])
     numbers = jnp.arange(1, slots + 1, dtype=ids.dtype)[:, None, None]
-    sampled = jax.vmap(sample_nearest)(ids, pixels)[:, None]
+    # What the network is given is read as when segmenting; the answer lies under the pixels.
+    corners = jax.vmap(pixel_corners)(pixels)
+    read_at = jnp.stack([corners[0], pixels[1], corners[2]])
+    sampled = jax.vmap(sample_nearest)(ids, read_at)[:, None]
     template_masks, target_masks, previous_masks = (sampled == numbers).astype(jnp.float32)
     if coarsening:
         previous_masks = coarsen(keys[4], previous_masks, radius=max(1, round(coarsening * width)))
@@ -223,6 +226,24 @@ def to_pixels(positions: Positions, box: Box) -> Positions:
     """Positions in a box as (x, y) on its canvas, where a pixel's centre has whole coordinates."""
     low, high = box[1::-1], box[3:1:-1]
     return low + (positions + 1) / 2 * (high - low) - 0.5
+
+
+def pixel_corners(pixels: Positions) -> Positions:
+    """From the samples at the centers of a grid's pixels those at their upper left corners.
+
+    When segmenting, position i of a cropped mask reads floor(i*in/out) (`models.ops.crop_nearest`):
+    the mask at the corner of the output pixel. Exact for affine grids.
+    """
+    down, right = (
+        jnp.diff(pixels, axis=axis, prepend=2 * first - second)
+        for axis, first, second in (
+            (0, pixels[:1], pixels[1:2]),
+            (1, pixels[:, :1], pixels[:, 1:2]),
+        )
+    )
+    # A little less than half: a corner is often an edge of the source's pixels, and the one inside
+    # is to be read, on a mirrored grid too.
+    return pixels - 0.4995 * (down + right)
 
 
 def rotate_and_scale(

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from small_sets import square
 from test_examples import Clips, make, two_objects
 
-from data_pipelines import canvas, occlusion
+from data_pipelines import occlusion
+from ranet_jax.inference.letterbox import Letterbox, letterbox, letterbox_labels
 
 
 def where_from(ids):
@@ -65,14 +66,14 @@ def test_examples_have_as_many_occlusions_as_asked_for():
 
 def test_nothing_is_copied_from_the_margin():
     """A white picture on a wider canvas: black would be the margin."""
-    layout = canvas.Layout((96, 96), (96, 160))
-    image = layout.image(np.full((96, 96, 3), 255, np.uint8))
-    ids = layout.ids(square(96, 96, top=20, left=60, side=30))
+    geometry = Letterbox.of((96, 96), (96, 160))
+    image = letterbox(np.full((96, 96, 3), 255, np.uint8), geometry)
+    ids = letterbox_labels(square(96, 96, top=20, left=60, side=30), geometry)
     for seed in range(50):
         occlusion.occlude(
-            image[layout.window], ids.copy()[layout.window], np.random.default_rng(seed)
+            image[geometry.window], ids.copy()[geometry.window], np.random.default_rng(seed)
         )
-    assert (image[layout.window] == 255).all()
+    assert (image[geometry.window] == 255).all()
     outside = np.ones(ids.shape, bool)
-    outside[layout.window] = False
+    outside[geometry.window] = False
     assert (image[outside] == 0).all()

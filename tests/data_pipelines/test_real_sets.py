@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from data_pipelines import built_sources, canvas, decoding, loader, sources
+from data_pipelines import built_sources, decoding, loader, sources
 from data_pipelines.examples import ExampleSettings
 
 
@@ -104,4 +104,4 @@ def test_the_mask_of_two_channels_is_read(built):
     bear = next(i for i in range(30) if "/bear/" in source.frame_name(i, 0))
     ids = decoding.decode_ids(source.mask(bear, 77), "bear/00077", "ids")
     assert set(np.unique(ids)) == {0, 1}
-    assert canvas.extent(ids) is not None
+    assert ids.any()

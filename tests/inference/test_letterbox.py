@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranet_jax.inference.letterbox import (
-    fit,
-    fit_frame,
-    fit_labels,
-    unfit_labels,
-    unfit_largest_label,
-    unfit_map,
+    Letterbox,
+    letterbox,
+    letterbox_labels,
+    unletterbox,
+    unletterbox_labels,
+    unletterbox_largest,
 )
 
 NETWORK = (480, 864)
@@ -20,7 +20,7 @@ NETWORK = (480, 864)
 def test_paddings_equal_the_reference(reference):
     """Resized sizes and surroundings of ten frame sizes, the odd ones included."""
     for case in reference.notes("units/padding")["cases"]:
-        geometry = fit((case["height"], case["width"]), NETWORK)
+        geometry = Letterbox.of((case["height"], case["width"]), NETWORK)
         rows, columns = geometry.window
         assert list(geometry.resized[::-1]) == case["resized"], case
         crop = [-columns.start, -rows.start, 864 - columns.start, 480 - rows.start]
@@ -30,7 +30,7 @@ def test_paddings_equal_the_reference(reference):
 @given(st.integers(1, 3000), st.integers(1, 3000))
 @settings(max_examples=200, deadline=None)
 def test_every_size_fits_with_its_aspect_kept(height, width):
-    geometry = fit((height, width), NETWORK)
+    geometry = Letterbox.of((height, width), NETWORK)
     rows, columns = geometry.window
     assert 0 <= rows.start < rows.stop <= 480 and 0 <= columns.start < columns.stop <= 864
     assert geometry.resized == (rows.stop - rows.start, columns.stop - columns.start)
@@ -41,12 +41,14 @@ def test_every_size_fits_with_its_aspect_kept(height, width):
 
 def test_usual_size_changes_no_pixel():
     frame = np.random.default_rng(0).integers(1, 256, (480, 854, 3)).astype(np.uint8)
-    geometry = fit((480, 854), NETWORK)
-    fitted = fit_frame(frame, geometry)
-    np.testing.assert_array_equal(fitted[:, 5:-5], frame)
-    assert not fitted[:, :5].any() and not fitted[:, -5:].any()
+    geometry = Letterbox.of((480, 854), NETWORK)
+    boxed = letterbox(frame, geometry)
+    np.testing.assert_array_equal(boxed[:, 5:-5], frame)
+    assert not boxed[:, :5].any() and not boxed[:, -5:].any()
     labels = frame[..., 0].astype(np.int32)
-    np.testing.assert_array_equal(unfit_labels(fit_labels(labels, geometry), geometry), labels)
+    np.testing.assert_array_equal(
+        unletterbox_labels(letterbox_labels(labels, geometry), geometry), labels
+    )
 
 
 @pytest.mark.parametrize("size", [(240, 320), (1080, 1920), (853, 480), (100, 1001)])
@@ -55,18 +57,18 @@ def test_large_shapes_survive_the_way_there_and_back(size):
     labels = np.zeros(size, np.int32)
     rows, columns = (slice(side // 3, 2 * side // 3) for side in size)
     labels[rows, columns] = 1
-    geometry = fit(size, NETWORK)
-    inside = (fit_labels(labels, geometry) == 1).astype(np.float32)
-    back = unfit_largest_label(np.stack([1 - inside, inside]), geometry)
+    geometry = Letterbox.of(size, NETWORK)
+    inside = (letterbox_labels(labels, geometry) == 1).astype(np.float32)
+    back = unletterbox_largest(np.stack([1 - inside, inside]), geometry)
     assert back.shape == size
     union = np.count_nonzero((back == 1) | (labels == 1))
     assert np.count_nonzero((back == 1) & (labels == 1)) / union > 0.9, size
-    assert unfit_map(inside, geometry).shape == size
+    assert unletterbox(inside, geometry).shape == size
 
 
 def test_ties_go_to_the_background_and_then_to_the_later_object():
-    geometry = fit((480, 854), NETWORK)
+    geometry = Letterbox.of((480, 854), NETWORK)
     values = np.zeros((3, *NETWORK), np.float32)
     values[:, :160], values[1:, 160:320], values[2, 320:] = 0.5, 0.5, 0.5
-    labels = unfit_largest_label(values, geometry)
+    labels = unletterbox_largest(values, geometry)
     assert (labels[:160] == 0).all() and (labels[160:] == 2).all()

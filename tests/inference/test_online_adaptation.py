@@ -123,7 +123,7 @@ def test_crops_are_those_of_segmentation_jittered():
     first = online._first_frame(*first_frame(height=90, width=150), (128, 192))
     draw = functools.partial(online._draw_batch, jax.random.key(1), first, 1, 40)
     exact, moved = draw(0.0), draw(0.1)
-    segmenter_box = online.object_box(first.labels[None] > 0)[0]
+    segmenter_box = online.mask_boxes(first.labels[None] > 0)[0]
     np.testing.assert_array_equal(exact["box"], np.tile(segmenter_box, (40, 1)))
     top, left, bottom, right = np.asarray(moved["box"]).T
     assert top.min() >= 0 and left.min() >= 0 and bottom.max() <= 128 and right.max() <= 192

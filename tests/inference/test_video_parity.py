@@ -7,7 +7,7 @@ import pytest
 
 from ranet_jax import Segmenter
 from ranet_jax.inference import state as tracks
-from ranet_jax.inference.letterbox import fit, fit_frame, fit_labels
+from ranet_jax.inference.letterbox import Letterbox, letterbox, letterbox_labels
 
 # The networks of the two paths are compiled in different processes where there are several.
 SEQUENCES = [
@@ -47,10 +47,10 @@ def test_whole_run_and_each_frame_by_itself(request, reference, stored, kind, na
     segmenter.init(frames[0], first)
     np.testing.assert_array_equal(segmenter._state.boxes[0, 0], boxes[0])
     template = [np.asarray(x) for x in segmenter._state.template]
-    geometry = fit(first.shape, (480, 864))
+    geometry = Letterbox.of(first.shape, (480, 864))
     worst = 1.0
     for t in range(1, len(frames)):
-        previous = fit_labels(labels[t - 1], geometry)
+        previous = letterbox_labels(labels[t - 1], geometry)
         followed = np.array_equal(segmenter._state.labels[0], previous)
         ours = segmenter.step(frames[t])
         np.testing.assert_array_equal(segmenter._state.boxes[0, 0], boxes[t])
@@ -60,7 +60,7 @@ def test_whole_run_and_each_frame_by_itself(request, reference, stored, kind, na
             assert overlap >= 0.99, (name, t, id_, overlap)
         alone = ours  # computed from the stored map already, if the run has followed it so far
         if not followed:
-            image = fit_frame(frames[t], geometry)
+            image = letterbox(frames[t], geometry)
             alone = segment_alone(segmenter, template, image, previous, boxes[t - 1])
             alone = alone[geometry.window]
         different = np.count_nonzero(alone != labels[t])

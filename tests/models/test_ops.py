@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import compare
@@ -109,16 +108,6 @@ def test_primitives_equal_the_reference(reference):
     compare("norm", ops.instance_norm(stored["prim/norm_input"]), stored["prim/norm_output"], limit)
 
 
-def test_boxes_equal_the_reference(reference):
-    """All of them, float32 rounding included."""
-    cases = reference.notes("units/boxes")["cases"]
-    masks = np.zeros((len(cases), 480, 864), bool)
-    for mask, case in zip(masks, cases, strict=True):
-        for y0, x0, y1, x1 in case["rectangles"]:
-            mask[y0 : y1 + 1, x0 : x1 + 1] = True
-    np.testing.assert_array_equal(jax.jit(ops.object_box)(masks), [case["box"] for case in cases])
-
-
 def test_crops_equal_the_reference(reference):
     stored, _ = reference.stored("units/crops")
     objects = [
@@ -175,10 +164,3 @@ def test_crops_of_a_frame_twice_the_size():
     back = np.asarray(ops.uncrop(jnp.full((1, 32, 48), 0.7), part, (64, 96)))[0]
     np.testing.assert_allclose(back[32:, 48:], 0.7, atol=1e-6)
     assert not back[:32].any() and not back[:, :48].any()
-
-
-@pytest.mark.parametrize("corner", [(0, 0), (0, 95), (63, 0), (63, 95)])
-def test_box_of_one_pixel_is_the_whole_frame(corner):
-    mask = np.zeros((1, 64, 96), bool)
-    mask[0][corner] = True
-    np.testing.assert_array_equal(ops.object_box(mask), [[0, 0, 64, 96]])

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.interpolate import RBFInterpolator
 
+from ranet_jax.models import ops
 from ranet_jax.training import augment
 
 HEIGHT, WIDTH = 64, 96
@@ -159,11 +160,20 @@ def test_a_picture_and_its_mask_are_warped_alike(seed):
     painted = np.repeat(255 * batch["ids"][..., None], 3, axis=-1)
     batch |= {"image": painted, "template_image": painted}
     seen = augment.augment(jax.random.key(seed), batch)
-    for image, masks in (("image", "target_masks"), ("template_image", "template_masks")):
-        grey, mask = np.asarray(seen[image][..., 0]), np.asarray(seen[masks][:, 0])
-        # Between 0.25 and 0.75 the nearest pixel is not decided by the blend of the four.
-        np.testing.assert_array_equal(mask[grey > 0.76], 1)
-        np.testing.assert_array_equal(mask[grey < 0.24], 0)
+    grey, mask = np.asarray(seen["image"][..., 0]), np.asarray(seen["target_masks"][:, 0])
+    # Between 0.25 and 0.75 the nearest pixel is not decided by the blend of the four.
+    np.testing.assert_array_equal(mask[grey > 0.76], 1)
+    np.testing.assert_array_equal(mask[grey < 0.24], 0)
+    # The template's mask is read where four pixels meet.
+    grey, mask = (
+        np.asarray(seen["template_image"][..., 0]),
+        np.asarray(seen["template_masks"][:, 0]),
+    )
+    around = np.stack(
+        [grey[:, i : i - 1 or None, j : j - 1 or None] for i in (0, 1) for j in (0, 1)]
+    )
+    np.testing.assert_array_equal(mask[:, 1:, 1:][around.min(axis=0) > 0.76], 1)
+    np.testing.assert_array_equal(mask[:, 1:, 1:][around.max(axis=0) < 0.24], 0)
 
 
 @few
@@ -194,10 +204,12 @@ def test_template_and_frame_get_warps_of_their_own():
 
 def test_the_previous_mask_is_warped_again_for_twins_alone():
     batch = host_batch(is_static=np.array([True, False]))
-    seen = augment_with(warp=0.15, previous_warp=0.05)(jax.random.key(0), batch)
-    previous, target = np.asarray(seen["previous_masks"]), np.asarray(seen["target_masks"])
-    np.testing.assert_array_equal(previous[1::2], target[1::2])
-    overlap = (previous * target).sum((1, 2, 3)) / np.maximum(previous, target).sum((1, 2, 3))
+    previous, once = (
+        np.asarray(augment_with(warp=0.15, **second)(jax.random.key(0), batch)["previous_masks"])
+        for second in ({"previous_warp": 0.05}, {})
+    )
+    np.testing.assert_array_equal(previous[1::2], once[1::2])
+    overlap = (previous * once).sum((1, 2, 3)) / np.maximum(previous, once).sum((1, 2, 3))
     assert (overlap[::2] < 0.999).all() and (overlap[::2] > 0.3).all()
 
 
@@ -288,6 +300,29 @@ def test_canvases_can_be_larger_than_the_result():
     part = np.tile(np.array([0, 0, HEIGHT, WIDTH], np.float32), (2, 1))
     seen = augment_with(frame_scale=2)(jax.random.key(0), large | {"box": part})["image"]
     np.testing.assert_allclose(seen, large["image"][:, :HEIGHT, :WIDTH] / 255, atol=1e-3)
+
+
+@few
+@hypothesis.given(SEEDS)
+def test_without_augmentation_training_sees_what_segmenting_sees(seed):
+    """Every pixel of the template's and the previous mask, and of the images where they do not look
+    beyond the box."""
+    rng = np.random.default_rng(seed)
+    batch = host_batch(seed, count=3, size=1)
+    size = np.array([HEIGHT, WIDTH])
+    start = rng.integers(0, size - 32)
+    box = np.concatenate([start, rng.integers(start + 32, size + 1)])
+    boxes = {name: box[None].astype(np.float32) for name in ("box", "template_box")}
+    seen = augment.identity_view(batch | boxes)
+    margin = np.ceil(size / (box[2:] - box[:2])).astype(int)
+    inside = tuple(slice(m, -m) for m in margin)
+    for kind, mask in (("template_", "template"), ("", "previous")):
+        ids = jnp.asarray(batch[f"{mask}_ids"][0])
+        shown = ops.crop_nearest(ids, box)
+        masks = np.stack([shown == slot for slot in range(1, 5)])
+        np.testing.assert_array_equal(seen[f"{mask}_masks"][0], masks)
+        image = ops.crop_bilinear(jnp.float32(batch[f"{kind}image"][0]) / 255, box)
+        np.testing.assert_allclose(seen[f"{kind}image"][0][inside], image[inside], atol=1e-3)
 
 
 def test_any_size_goes():
