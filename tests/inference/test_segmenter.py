@@ -310,7 +310,7 @@ DEVICES = """
     import numpy as np
     import test_segmenter
     from ranet_jax import Segmenter
-    from ranet_jax.models.initialize import init_params
+    from ranet_jax.models.initialization import init_params
     from ranet_jax.models.ranet import RANet
 
     model = RANet(mode="multi", depth=14, width=8)
