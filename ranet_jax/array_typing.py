@@ -3,12 +3,13 @@
 Dimension letters, the same everywhere:
 
     b     batch: videos, or training examples
-    t     frames of one video
+    t     frames of one video; of a template, the first frame and the memory slots
     n     object slots (1, 2, 4, 8 or 16); unused slots hold an empty mask
     l     labels of a multi-object video: the background, then the n slots (l = n + 1)
     H W   pixels of the network input (480 x 864 unless a user asks for another size)
     h w   positions of the stride-16 grid of the current frame (30 x 54 at the default size)
     k     template cells, row-major over the 15 x 27 template grid (k = 405)
+    m     cells of all templates, t * k: the candidates of a stream
     r     slots of a ranked selection (256)
     c     channels
 """
@@ -34,14 +35,14 @@ FeatureMap = Float[Array, "b h w c"]
 
 # Matching.
 Features = Float[Array, "b h w c"]  # l2-normalized over c
-Template = Float[Array, "b k c"]  # pooled to the template grid, not normalized again
-TemplateMasks = Float[Array, "b n k"]  # area share of each object in each template cell
-SimilarityMaps = Float[Array, "b h w k"]
+Template = Float[Array, "b t k c"]  # pooled to the template grid, not normalized again
+TemplateMasks = Float[Array, "b n t k"]  # area share of each object in each template cell
+SimilarityMaps = Float[Array, "b h w m"]
 RankedMaps = Float[Array, "b n h w r"]
 Weights = Float[
-    Array, "b s k"
+    Array, "b s m"
 ]  # s: the streams of a matching path (foreground and background, or labels)
-Scores = Float[Array, "b s k"]
+Scores = Float[Array, "b s m"]
 
 # What users hand over and get back, on the host.
 HostFrame = UInt8[np.ndarray, "height width 3"]

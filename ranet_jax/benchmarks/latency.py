@@ -31,9 +31,8 @@ from ranet_jax.evaluation import results as records
 from ranet_jax.inference.segmenter import Segmenter
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.video_reader import segment_video
-from ranet_jax.models.encoder import TEMPLATE_GRID
-from ranet_jax.models.ops import average_pool
-from ranet_jax.models.ranet import EncodedTemplate, RANet
+from ranet_jax.models.memory import EncodedTemplate, first_template
+from ranet_jax.models.ranet import RANet
 
 Size = tuple[int, int]
 NETWORK_TIMED = (
@@ -170,12 +169,9 @@ def network_inputs(
         return jnp.asarray(frame[None], jnp.float32) / 255
 
     encode = jax.jit(lambda p, f, m: model.apply({"params": p}, f, m, method="encode_template"))
-    features = encode(params, image(clip.frames[0]), jnp.ones((1, 1, *size))).features
-    shares = average_pool(jnp.moveaxis(masks(template_labels), 1, -1), TEMPLATE_GRID)
-    template = EncodedTemplate(
-        jnp.repeat(features, samples, axis=0),
-        jnp.moveaxis(shares, -1, 1).reshape(samples, slots, -1),
-    )
+    pooled = encode(params, image(clip.frames[0]), jnp.ones((1, 1, *size))).features[:, 0]
+    pooled = jnp.repeat(pooled, samples, axis=0)
+    template = first_template(pooled, masks(template_labels), model.memory)
     current = jnp.repeat(image(clip.frames[1]), samples, axis=0)
     return NetworkInputs(template, current, masks(previous), jnp.ones((samples, slots), bool))
 
@@ -250,7 +246,7 @@ def _torch_case(model: RANet, params: Params, inputs: NetworkInputs) -> Case:
     layout, step = fastest_step(
         model,
         params,
-        tuple(np.asarray(part) for part in inputs.template),
+        (np.asarray(inputs.template.features[:, 0]), np.asarray(inputs.template.masks[:, :, 0])),
         np.asarray(inputs.frame),
         np.asarray(inputs.previous_masks),
         threads=usable_cores(),

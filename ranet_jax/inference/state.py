@@ -20,8 +20,9 @@ from jaxtyping import Array, Bool, Int, UInt8
 from ranet_jax.array_typing import Frame, ObjectMasks, Params, Size
 from ranet_jax.inference.boxes import mask_boxes
 from ranet_jax.models.aggregation import LabelValues, label_values, largest_label
+from ranet_jax.models.memory import EncodedTemplate
 from ranet_jax.models.ops import crop_bilinear, crop_nearest, uncrop
-from ranet_jax.models.ranet import EncodedTemplate, RANet
+from ranet_jax.models.ranet import RANet
 
 Frames = UInt8[Array, "v H W 3"]
 VideoLabels = UInt8[Array, "v H W"]

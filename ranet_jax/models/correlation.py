@@ -13,21 +13,22 @@ def correlate(template: Template, features: Features) -> SimilarityMaps:
     """Similarity of every template cell to every position of the current frame (paper Eq. 1).
 
     Args:
-        template: pooled features of the first frame, [b, k, c].
+        template: pooled features of the template frames, [b, t, k, c].
         features: l2-normalized features of the current frame, [b, h, w, c].
 
     Returns:
-        One map for each template cell, [b, h, w, k], each in [-1, 1]; float32 products whatever the
-        precision of the network.
+        One map for each cell of each template, [b, h, w, t*k], each in [-1, 1]; float32 products
+        whatever the precision of the network.
     """
-    return jnp.einsum("bkc,bhwc->bhwk", template, features, precision=lax.Precision.HIGHEST)
+    cells = template.reshape(len(template), -1, template.shape[-1])
+    return jnp.einsum("bkc,bhwc->bhwk", cells, features, precision=lax.Precision.HIGHEST)
 
 
 def masked_template(
     template: Template, weights: Float[Array, "b n k"], size: tuple[int, int]
 ) -> Float[Array, "b n h w c"]:
-    """Template features under each mask on the frame's grid (paper Table 5, "-CL")."""
+    """Features of the first frame under each mask on the frame's grid (paper Table 5, "-CL")."""
     b, n, _ = weights.shape
-    masked = template[:, None] * weights[..., None]
+    masked = template[:, :1] * weights[..., None]
     grid = masked.reshape(b * n, *TEMPLATE_GRID, -1)
     return resize_half_pixel(grid, size).reshape(b, n, *size, -1)

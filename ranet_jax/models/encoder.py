@@ -2,8 +2,9 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from ranet_jax.array_typing import Features, Template
+from ranet_jax.array_typing import Features
 from ranet_jax.models.layers import ConvBlock
 from ranet_jax.models.ops import average_pool, l2_normalize, max_pool, resize_half_pixel
 from ranet_jax.models.resnet import Levels
@@ -46,7 +47,7 @@ class MatchingFeatures(nn.Module):
         return l2_normalize(ConvBlock(8 * self.width, 3, self.dtype, name="fuse")(x))
 
 
-def pool_template(features: Features) -> Template:
+def pool_template(features: Features) -> Float[Array, "b k c"]:
     """Averages features to the template grid, without restoring unit length (as published)."""
     pooled = average_pool(features, TEMPLATE_GRID)
     return pooled.reshape(pooled.shape[0], -1, pooled.shape[-1])

@@ -3,11 +3,11 @@
 The only file that reads the ablation flags.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ranet_jax.array_typing import (
     FeatureMap,
@@ -15,17 +15,18 @@ from ranet_jax.array_typing import (
     Frame,
     Logits,
     ObjectMasks,
-    Template,
-    TemplateMasks,
+    SimilarityMaps,
     Valid,
+    Weights,
 )
 from ranet_jax.errors import InputError
 from ranet_jax.models import correlation as matching
 from ranet_jax.models import ranking as ram
 from ranet_jax.models.aggregation import Aggregation
 from ranet_jax.models.decoder import LateralConnections, Merge, Pyramid
-from ranet_jax.models.encoder import TEMPLATE_GRID, MatchingFeatures, pool_template
-from ranet_jax.models.ops import average_pool, resize_half_pixel
+from ranet_jax.models.encoder import MatchingFeatures, pool_template
+from ranet_jax.models.memory import EncodedTemplate, first_template
+from ranet_jax.models.ops import resize_half_pixel
 from ranet_jax.models.resnet import STAGES, Levels, ResNet
 
 Mode = Literal["single", "multi"]
@@ -39,13 +40,6 @@ _CHOICES = {
     "score_gradient": get_args(ram.ScoreGradient),
     "aggregation": get_args(Aggregation),
 }
-
-
-class EncodedTemplate(NamedTuple):
-    """What is kept of the template frame."""
-
-    features: Template
-    masks: TemplateMasks
 
 
 class RANet(nn.Module):
@@ -65,6 +59,8 @@ class RANet(nn.Module):
         previous_mask: False feeds zeros instead of the previous mask ("-PM", Table 5).
         score_gradient: how the ranking network learns; see `ranking.rank_and_gather`.
         aggregation: how objects share out a frame; see `aggregation.label_values`.
+        memory: slots for earlier frames, whose maps compete with those of the first frame; 0 as
+            published. The parameters are the same whatever their number.
         dtype: what convolutions compute in; norms, similarities, scores and logits are float32 in
             any case.
         remat: trades time for memory in training, see `ResNet`.
@@ -79,6 +75,7 @@ class RANet(nn.Module):
     previous_mask: bool = True
     score_gradient: ram.ScoreGradient = "straight_through"
     aggregation: Aggregation = "softmax"
+    memory: int = 0
     dtype: jnp.dtype = jnp.float32
     remat: bool = False
 
@@ -88,6 +85,13 @@ class RANet(nn.Module):
             if (value := getattr(self, name)) not in allowed:
                 choices = ", ".join(map(str, allowed))
                 raise InputError(f"The setting {name} is {value!r}; it can be one of {choices}.")
+        if not isinstance(self.memory, int) or self.memory < 0:
+            raise InputError(f"The setting memory is {self.memory!r}; give a whole number from 0.")
+        if self.memory and (self.ranking == "none" or not self.correlation):
+            raise InputError(
+                "Only maps that are ranked, or whose maximum is taken, can come from a memory: "
+                "leave memory at 0 with ranking none and without correlation."
+            )
         super().__post_init__()
 
     def setup(self) -> None:
@@ -115,12 +119,12 @@ class RANet(nn.Module):
         levels = self.backbone(jnp.concatenate([template_frame, frame]))
         features = self.matching_features(levels)
         b = frame.shape[0]
-        template = self._pooled_template(features[:b], template_masks)
+        template = first_template(pool_template(features[:b]), template_masks, self.memory)
         levels = tuple(level[b:] for level in levels)
         return self.decode(template, levels, features[b:], previous_masks, valid)
 
     def encode_template(self, frame: Frame, masks: ObjectMasks) -> EncodedTemplate:
-        """Features and masks of the template frame on the 15 x 27 template grid.
+        """Features and masks of the first frame on the 15 x 27 template grid; memory is empty.
 
         Args:
             frame: RGB in [0, 1], height and width multiples of 32, [b, H, W, 3].
@@ -131,7 +135,8 @@ class RANet(nn.Module):
                 network.
         """
         self._check_shapes(frame, masks)
-        return self._pooled_template(self.matching_features(self.backbone(frame)), masks)
+        pooled = pool_template(self.matching_features(self.backbone(frame)))
+        return first_template(pooled, masks, self.memory)
 
     def segment(
         self, template: EncodedTemplate, frame: Frame, previous_masks: ObjectMasks, valid: Valid
@@ -139,7 +144,7 @@ class RANet(nn.Module):
         """Logits of each object in the current frame.
 
         Args:
-            template: from `encode_template`, of a frame of any size.
+            template: from `encode_template` (of a frame of any size) and `memory.remember`.
             frame: RGB in [0, 1], height and width multiples of 32, [b, H, W, 3].
             previous_masks: masks in the previous frame, [b, n, H, W].
             valid: which slots hold an object, [b, n]; logits of the others mean nothing.
@@ -150,10 +155,17 @@ class RANet(nn.Module):
         Raises:
             InputError: as `encode_template` does.
         """
+        return self.segment_and_pool(template, frame, previous_masks, valid)[0]
+
+    def segment_and_pool(
+        self, template: EncodedTemplate, frame: Frame, previous_masks: ObjectMasks, valid: Valid
+    ) -> tuple[Logits, Float[Array, "b k c"]]:
+        """`segment`, and the frame's features on the template grid for `memory.remember`."""
         self._check_shapes(frame, previous_masks)
         levels = self.backbone(frame)
         features = self.matching_features(levels)
-        return self.decode(template, levels, features, previous_masks, valid)
+        logits = self.decode(template, levels, features, previous_masks, valid)
+        return logits, pool_template(features)
 
     def decode(
         self,
@@ -168,7 +180,7 @@ class RANet(nn.Module):
         if self.correlation:
             similarity = matching.correlate(template.features, features)
             self.sow("intermediates", "similarity", similarity)
-            streams, shared = self._streams(similarity, template.masks, valid), None
+            streams, shared = self._streams(similarity, template, valid), None
         else:
             streams, shared = self._masked_templates(template, features.shape[1:3]), features
         merged = self._merge(streams, shared)
@@ -178,12 +190,6 @@ class RANet(nn.Module):
         laterals = self.lateral_connections(levels)
         logits = self.pyramid(laterals, merged[: b * n], merged[b * n :], previous)
         return logits.reshape(b, n, height, width)
-
-    def _pooled_template(self, features: Features, masks: ObjectMasks) -> EncodedTemplate:
-        b, n = masks.shape[:2]
-        shares = average_pool(jnp.moveaxis(masks, 1, -1).astype(jnp.float32), TEMPLATE_GRID)
-        masks = jnp.moveaxis(shares, -1, 1).reshape(b, n, -1)
-        return EncodedTemplate(pool_template(features), masks)
 
     def _check_shapes(self, frame: Frame, masks: ObjectMasks) -> None:
         height, width = frame.shape[1:3]
@@ -196,33 +202,45 @@ class RANet(nn.Module):
             )
 
     def _streams(
-        self, similarity: Float[Array, "b h w k"], masks: TemplateMasks, valid: Valid
+        self, similarity: SimilarityMaps, template: EncodedTemplate, valid: Valid
     ) -> tuple[Float[Array, "b n h w s"], Float[Array, "b n h w s"]]:
         """Foreground and background maps of every object, as the `ranking` flag says."""
         single = self.mode == "single"
+        masks = template.masks.reshape(*template.masks.shape[:2], -1)
+        filled = jnp.repeat(template.filled, ram.CELLS, axis=1)
         weights = ram.single_weights(masks) if single else ram.label_weights(masks)
         if self.ranking == "none":
             background = weights[:, 1:] if single else 1 - masks
             return tuple(ram.all_maps(similarity, w) for w in (masks, background))
         if self.ranking == "max":
-            strongest = ram.strongest_map(similarity, weights)
+            strongest = ram.strongest_map(similarity, weights, filled)
             if single:
                 return strongest[:, :1], strongest[:, 1:]
             return strongest[:, 1:], ram.strongest_of_others(strongest, valid)
-        return self._ranked(similarity, weights, valid)
+        if self.memory:
+            weights = jnp.where(filled[:, None], weights, 0)
+        return self._ranked(similarity, weights, filled, valid)
 
     def _ranked(
-        self, similarity: Float[Array, "b h w k"], weights: Float[Array, "b s k"], valid: Valid
+        self,
+        similarity: SimilarityMaps,
+        weights: Weights,
+        filled: Bool[Array, "b m"],
+        valid: Valid,
     ) -> tuple[Float[Array, "b n h w 256"], Float[Array, "b n h w 256"]]:
         swapped = ram.swap_space_and_channels(similarity)
         if self.mode == "single":
             rank = ram.rank_streams(self.ranking_network, swapped, weights)
             gate = weights.at[:, 0].set(weights[:, 0] != 0)
-            scores = ram.score(similarity, weights, rank, gate)
+        else:
+            rank = self.ranking_network(swapped).reshape(len(weights), 1, -1)
+            gate = weights
+        scores = ram.score(similarity, weights, rank, gate)
+        if self.memory:
+            scores = jnp.where(filled[:, None], scores, -jnp.inf)
+        if self.mode == "single":
             candidates = ram.single_candidates(weights, scores)
         else:
-            rank = self.ranking_network(swapped)[:, None]
-            scores = ram.score(similarity, weights, rank, weights)
             candidates = ram.multi_candidates(weights, scores, valid)
         streams = []
         for side in candidates:
@@ -234,7 +252,8 @@ class RANet(nn.Module):
         return tuple(streams)
 
     def _masked_templates(self, template: EncodedTemplate, size: tuple[int, int]):
-        shares = (template.masks, 1 - template.masks)
+        masks = template.masks[:, :, 0]
+        shares = (masks, 1 - masks)
         return tuple(matching.masked_template(template.features, share, size) for share in shares)
 
     def _merge(self, streams, shared: FeatureMap | None) -> FeatureMap:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from ranet_jax.array_typing import RankedMaps, Scores, SimilarityMaps, TemplateMasks, Valid, Weights
+from ranet_jax.array_typing import RankedMaps, Scores, SimilarityMaps, Valid, Weights
 from ranet_jax.models.encoder import TEMPLATE_GRID
 from ranet_jax.models.layers import ConvBlock, ResBlock
 from ranet_jax.models.ops import adaptive_max_pool
@@ -21,14 +21,15 @@ from ranet_jax.models.ops import adaptive_max_pool
 ScoreGradient = Literal["straight_through", "gate", "none"]
 SELECTED = 256  # slots of a ranked selection
 HARD_BACKGROUND = 0.9  # a template cell is background of a single object from this share on
+CELLS = TEMPLATE_GRID[0] * TEMPLATE_GRID[1]
 RANK_GAIN = 0.2  # weight of the learned term of the score
 
 
 class Candidates(NamedTuple):
-    """Candidate maps of every object's stream, flattened over (label, cell): [b, n, candidates]."""
+    """Candidate maps of every object's stream, flattened over (label, template, cell)."""
 
-    weights: Float[Array, "b n m"]
-    scores: Float[Array, "b n m"]
+    weights: Float[Array, "b n candidates"]
+    scores: Float[Array, "b n candidates"]
 
 
 class RankingNetwork(nn.Module):
@@ -51,42 +52,48 @@ class RankingNetwork(nn.Module):
         return x.reshape(x.shape[0], -1).astype(jnp.float32)
 
 
-def swap_space_and_channels(similarity: SimilarityMaps) -> Float[Array, "b ht wt 405"]:
-    """Makes 15 x 27 max-pooled positions of the frame the channels of the template grid."""
+def swap_space_and_channels(similarity: SimilarityMaps) -> Float[Array, "bt ht wt 405"]:
+    """Makes 15 x 27 max-pooled positions of the frame the channels of the template grid.
+
+    Returns:
+        The grid of each template, [b*t, 15, 27, 405], templates of a sample after one another.
+    """
     pooled = adaptive_max_pool(similarity, TEMPLATE_GRID)
-    b, _, _, k = pooled.shape
-    return pooled.reshape(b, -1, k).swapaxes(1, 2).reshape(b, *TEMPLATE_GRID, -1)
+    b, _, _, m = pooled.shape
+    return pooled.reshape(b, -1, m).swapaxes(1, 2).reshape(-1, *TEMPLATE_GRID, CELLS)
 
 
-def single_weights(masks: TemplateMasks) -> Weights:
-    """Soft share of the foreground, and 1 where 0.9 of a cell is background: [b, 2, k]."""
+def single_weights(masks: Float[Array, "b n m"]) -> Weights:
+    """Soft share of the foreground, and 1 where 0.9 of a cell is background: [b, 2, m]."""
     share = masks[:, 0]
     background = (1 - share >= HARD_BACKGROUND).astype(share.dtype)
     return jnp.stack([share, background], axis=1)
 
 
-def label_weights(masks: TemplateMasks) -> Weights:
-    """Soft area shares of the background and of each object, [b, n+1, k]."""
+def label_weights(masks: Float[Array, "b n m"]) -> Weights:
+    """Soft area shares of the background and of each object, [b, n+1, m]."""
     return jnp.concatenate([1 - jnp.sum(masks, axis=1, keepdims=True), masks], axis=1)
 
 
 def rank_streams(
-    network: RankingNetwork, swapped: Float[Array, "b ht wt 405"], weights: Weights
+    network: RankingNetwork, swapped: Float[Array, "bt ht wt 405"], weights: Weights
 ) -> Scores:
-    """The ranking network on the weighted maps of each stream, in one batch."""
-    b, s, _ = weights.shape
-    weighted = swapped[:, None] * weights.reshape(b, s, *TEMPLATE_GRID, 1)
-    return network(weighted.reshape(b * s, *weighted.shape[2:])).reshape(b, s, -1)
+    """The ranking network on the weighted maps of each template and stream, in one batch."""
+    b, s, m = weights.shape
+    by_template = weights.reshape(b, s, -1, CELLS).swapaxes(1, 2)
+    weighted = swapped[:, None] * by_template.reshape(-1, s, *TEMPLATE_GRID, 1)
+    rank = network(weighted.reshape(-1, *weighted.shape[2:]))
+    return rank.reshape(b, -1, s, CELLS).swapaxes(1, 2).reshape(b, s, m)
 
 
 def score(similarity: SimilarityMaps, weights: Weights, rank: Scores, gate: Weights) -> Scores:
     """Peak of each weighted map plus 0.2 times the gated learned term (Eq. 2, as published).
 
     Args:
-        similarity: [b, h, w, k].
-        weights: of each stream, at least 0, [b, s, k].
-        rank: output of the ranking network, before ReLU, [b, s, k] or [b, 1, k].
-        gate: what the learned term is multiplied by, [b, s, k].
+        similarity: [b, h, w, m].
+        weights: of each stream, at least 0, [b, s, m].
+        rank: output of the ranking network, before ReLU, [b, s, m] or [b, 1, m].
+        gate: what the learned term is multiplied by, [b, s, m].
     """
     peak = jnp.max(similarity, axis=(1, 2))[:, None]
     return weights * peak + RANK_GAIN * nn.relu(rank) * gate
@@ -105,11 +112,11 @@ def multi_candidates(
     Maps of an object itself, and of unused slots, rank below everything (their score is minus
     infinity).
     """
-    b, labels, k = weights.shape
+    b, labels, m = weights.shape
     n = labels - 1
     others = _other_labels(valid)[..., None]
-    all_scores = jnp.where(others, scores[:, None], -jnp.inf).reshape(b, n, labels * k)
-    all_weights = jnp.broadcast_to(weights[:, None], (b, n, labels, k)).reshape(b, n, labels * k)
+    all_scores = jnp.where(others, scores[:, None], -jnp.inf).reshape(b, n, labels * m)
+    all_weights = jnp.broadcast_to(weights[:, None], (b, n, labels, m)).reshape(b, n, labels * m)
     return Candidates(weights[:, 1:], scores[:, 1:]), Candidates(all_weights, all_scores)
 
 
@@ -141,15 +148,24 @@ def rank_and_gather(
 
 
 def all_maps(similarity: SimilarityMaps, weights: Weights) -> RankedMaps:
-    """Every weighted map in its place, [b, s, h, w, k] (paper Table 4, "without ranking")."""
+    """Every weighted map in its place, [b, s, h, w, m] (paper Table 4, "without ranking")."""
     return similarity[:, None] * weights[:, :, None, None]
 
 
-def strongest_map(similarity: SimilarityMaps, weights: Weights) -> Float[Array, "b s h w 1"]:
-    """The maximum over each stream's weighted maps (paper Table 4, "maximum")."""
+def strongest_map(
+    similarity: SimilarityMaps, weights: Weights, filled: Bool[Array, "b m"]
+) -> Float[Array, "b s h w 1"]:
+    """The maximum over each stream's weighted maps (paper Table 4, "maximum").
 
-    def of_stream(weight: Float[Array, "b k"]) -> Float[Array, "b h w"]:
-        return jnp.max(similarity * weight[:, None, None], axis=-1)
+    Args:
+        similarity: [b, h, w, m].
+        weights: of each stream, at least 0, [b, s, m].
+        filled: the cells that take part: those of templates that hold a frame.
+    """
+
+    def of_stream(weight: Float[Array, "b m"]) -> Float[Array, "b h w"]:
+        weighted = similarity * weight[:, None, None]
+        return jnp.max(weighted, axis=-1, where=filled[:, None, None], initial=-jnp.inf)
 
     return jnp.moveaxis(lax.map(of_stream, jnp.moveaxis(weights, 1, 0)), 0, 1)[..., None]
 

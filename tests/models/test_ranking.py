@@ -180,7 +180,8 @@ def test_what_the_ranking_network_learns_from(mode):
 def test_strongest_map_is_the_maximum_over_weighted_maps():
     similarity, masks = maps(), shares(n=2)
     weights = np.asarray(ranking.label_weights(jnp.asarray(masks)))
-    strongest = np.asarray(ranking.strongest_map(jnp.asarray(similarity), jnp.asarray(weights)))
+    everywhere = jnp.ones((1, 405), bool)
+    strongest = np.asarray(ranking.strongest_map(similarity, weights, everywhere))
     expected = (similarity[:, None] * weights[:, :, None, None]).max(axis=-1)
     np.testing.assert_allclose(strongest[..., 0], expected, atol=1e-6)
     others = ranking.strongest_of_others(jnp.asarray(strongest), jnp.asarray([[True, True]]))
