@@ -1,24 +1,29 @@
 """Where the tests find the reference numbers and the real data, and what they share."""
 
-import atexit
 import gc
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
-# What one test compiles, in this process or in one it starts, serves the others.
-COMPILED = tempfile.mkdtemp(prefix="ranet-tests-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED
-atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
+# What one test compiles, in this process or in one it starts, in this run or an earlier one, serves
+# the others. Set before JAX is imported.
+COMPILED = Path(__file__).resolve().parents[1] / ".cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
+import hypothesis
 import jax
 import oracle
 import pytest
 
 from ranet_jax.checkpoints.convert import from_ranet
+from ranet_jax.cli.compile_cache import remove_damaged
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
+
+# The same examples in every run: other shapes would be other programs to compile.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile("same")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -86,6 +91,11 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests come first: what two processes share out last should be short."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_warning_recorded(warning_message):
+    """A test process that was killed may have left half an entry of the compile cache."""
+    remove_damaged(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]), str(warning_message.message))
 
 
 def pytest_sessionfinish(session):

@@ -9,6 +9,7 @@ from typing import Any
 
 from data_pipelines import DEFAULT_DATA_DIR
 from ranet_jax import extras
+from ranet_jax.cli.compile_cache import add_cache_argument
 from ranet_jax.errors import InputError
 
 _SETTING_OPTIONS = ("height", "width", "slots", "objects", "crops", "jitter")
@@ -52,6 +53,7 @@ def _add_preview(commands: Any) -> None:
     parser.add_argument("--rows", type=int, default=6, help="examples on the sheet (default 6)")
     parser.add_argument("--tile", type=int, default=288, help="width of a picture (default 288)")
     parser.add_argument("--out", type=Path, default=Path("preview.png"), help="the PNG to write")
+    add_cache_argument(parser)
     parser.set_defaults(run=preview)
 
 

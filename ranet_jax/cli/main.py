@@ -13,9 +13,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from ranet_jax import __version__
+from ranet_jax.cli.compile_cache import add_cache_argument, compile_cache
 from ranet_jax.errors import InputError
 
 BAD_INPUT = 2
@@ -41,8 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and "overrides" not in args:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     args.overrides = rest
+    cache = compile_cache(args.cache) if "cache" in args else nullcontext()
     try:
-        with _tidy_on_sigterm():
+        with _tidy_on_sigterm(), cache:
             args.run(args)
     except InputError as error:
         print(f"ranet: error: {error}", file=sys.stderr)
@@ -65,6 +67,8 @@ COMMANDS = {
     "pack": ("Put a checkpoint into one small file.", "pack"),
     "benchmark": ("Time the network and the whole pipeline.", "benchmark"),
 }
+# Those that keep what they compile. `benchmark` does not: it tells how long that takes.
+COMPILING = {"demo", "segment", "evaluate", "train"}
 
 
 def _parser(asked_for: str | None) -> argparse.ArgumentParser:
@@ -76,6 +80,8 @@ def _parser(asked_for: str | None) -> argparse.ArgumentParser:
     for name, (summary, module) in COMMANDS.items():
         if name == asked_for:
             importlib.import_module(f"ranet_jax.cli.{module}").add_parser(subparsers)
+            if name in COMPILING:
+                add_cache_argument(subparsers.choices[name])
         else:
             subparsers.add_parser(name, help=summary)
     return parser

@@ -116,7 +116,7 @@ def test_crops_equal_the_reference(reference):
     ]
     seed = reference.spec["units_seed"]
     frames, labels = reference.inputs.scene(seed, 1, 480, 864, objects)
-    image = reference.inputs.normalize(frames[0])
+    image = reference.inputs.normalise(frames[0])
     values = np.float32(reference.inputs.noise(f"units|{seed}|prob", 480, 864, 17) / 4080)
     for i, box in enumerate(stored["boxes"]):
         crop = ops.crop_bilinear(image, box)
