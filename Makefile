@@ -19,19 +19,22 @@ $(VENV)/.installed-test: $(VENV)/.installed
 demo: install
 	$(BIN)/ranet demo --out demo-out
 
-# The network at its full size, compiled as users compile it.
-FULL_SIZE := tests/models/test_parity.py tests/test_video_parity.py
-# All other tests are of small networks, whose time is that of compiling them.
+# The network at its full size, compiled as users compile it: computing takes most of the time.
+FULL_SIZE := tests/models/test_parity.py tests/inference/test_video_parity.py
+# All other tests are of small networks: compiling takes most of the time, and optimising most of
+# that.
 COMPILE_SOON := XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)"
 
-test: test-small test-full-size
+# Both beside each other. Each prints when it is done, so that their lines do not mix.
+test: $(VENV)/.installed-test
+	$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-small test-full-size
 
 test-small: $(VENV)/.installed-test
 	$(COMPILE_SOON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		$(addprefix --ignore=,$(FULL_SIZE)) $(PYTEST_ARGS)
 
 test-full-size: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(FULL_SIZE) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(FULL_SIZE) $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -35,7 +35,12 @@ def _shared(part: str) -> Path:
     return path
 
 
-pytest_plugins = ["fixtures.data_sets", "fixtures.davis_roots", "fixtures.small_configs"]
+pytest_plugins = [
+    "fixtures.data_sets",
+    "fixtures.davis_roots",
+    "fixtures.notebooks",
+    "fixtures.small_configs",
+]
 
 
 @pytest.fixture(scope="session")
