@@ -14,14 +14,17 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import UInt8
 
-from data_pipelines import decoding, occlusion
 from data_pipelines import mask_corruption as mistakes
+from data_pipelines import occlusion
 from data_pipelines.cache import ByteCache
 from data_pipelines.canvas import Canvas, CanvasGeometry, IdCanvas
+from data_pipelines.decoding import decode_image
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
 from ranet_jax.inference.boxes import host_extent
 from ranet_jax.inference.letterbox import letterbox, letterbox_labels
+from ranet_jax.io.images import CorruptImageError, image_size
+from ranet_jax.io.masks import decode_ids, match_size
 
 Objects = Literal["merged", "sampled", "multi"]
 Crops = Literal["object", "frame"]
@@ -246,22 +249,22 @@ class _View:
             self.geometry = CanvasGeometry.of(held[0], shape)
             self.ids = np.frombuffer(held[1], np.uint8).reshape(shape)
             return
-        size = decoding.image_size(self._read(source.image), self._name)
+        size = image_size(self._read(source.image), self._name)
         self.geometry = CanvasGeometry.of(size, shape)
         try:
-            ids = decoding.decode_ids(self._read(source.mask), "the mask", source.mask_rule)
-            ids = decoding.match_size(ids, *size, "the mask")
-        except decoding.CorruptImageError as error:
-            raise decoding.CorruptImageError(self._name, error.reason) from None
+            ids = decode_ids(self._read(source.mask), "the mask", source.mask_rule)
+            ids = match_size(ids, *size, "the mask")
+        except CorruptImageError as error:
+            raise CorruptImageError(self._name, error.reason) from None
         except InputError as error:
-            raise decoding.CorruptImageError(self._name, str(error).rstrip(".")) from None
+            raise CorruptImageError(self._name, str(error).rstrip(".")) from None
         self.ids = letterbox_labels(ids, self.geometry.canvas)
         if masks:
             masks.put(self._at, size, self.ids)
 
     def image(self) -> Canvas:
         canvas = self.geometry.canvas
-        pixels = decoding.decode_image(
+        pixels = decode_image(
             self._read(self._source.image),
             self._name,
             min_size=canvas.resized,
@@ -273,7 +276,7 @@ class _View:
         try:
             return file(*self._at)
         except OSError as error:
-            raise decoding.CorruptImageError(self._name, error.strerror or str(error)) from None
+            raise CorruptImageError(self._name, error.strerror or str(error)) from None
 
     def areas(self) -> dict[int, float]:
         """Share of the frame of each object there is."""

@@ -17,10 +17,10 @@ import jax
 import numpy as np
 from absl import flags, logging
 
-from data_pipelines.decoding import CorruptImageError
 from data_pipelines.examples import Example, ExampleSettings, MaskCache, make_example
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
+from ranet_jax.io.images import CorruptImageError
 
 _MAX_DRAWS = 100
 _NAMES_KEPT = 1000  # batches

@@ -15,8 +15,8 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from data_pipelines import decoding
 from ranet_jax.errors import InputError
+from ranet_jax.io.images import encode_image
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".webp")
@@ -30,7 +30,7 @@ class Source(Protocol):
         name: what to call the source in messages.
         lengths: the number of frames of each clip.
         videos: names of the clips of several frames.
-        mask_rule: how the masks are to be read, see `decoding.decode_ids`.
+        mask_rule: how the masks are to be read, see `decode_ids`.
     """
 
     name: str
@@ -140,8 +140,8 @@ def arrays(
             )
     return ArraySource(
         name,
-        tuple(decoding.encode_image(frame) for frame in frames),
-        tuple(decoding.encode_ids(mask.astype(np.uint8)) for mask in masks),
+        tuple(encode_image(frame) for frame in frames),
+        tuple(encode_image(mask.astype(np.uint8)) for mask in masks),
     )
 
 
@@ -188,7 +188,7 @@ def video_folder(
             them by default.
         year: the folder of that list; by default the first of 2017, 2016 and 480p that has it.
         exclude: names of videos to leave out; a name that is not there changes nothing.
-        mask_rule: see `decoding.decode_ids`.
+        mask_rule: see `decode_ids`.
 
     Raises:
         InputError: a folder or the list is missing, a listed video is missing, no video is left, or

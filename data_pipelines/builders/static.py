@@ -1,17 +1,16 @@
 """What the sets of photographs with masks have in common: pair the files, turn masks into object
 ids, write."""
 
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
-from PIL import Image
 
-from data_pipelines import decoding
 from data_pipelines.builders import archives
 from ranet_jax.errors import InputError
+from ranet_jax.io.images import encode_image, image_size, open_image, read_image
+from ranet_jax.io.masks import decode_ids, match_size
 
 
 class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -24,7 +23,7 @@ class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     Attributes:
         IMAGES: pattern of the photographs.
-        MASKS: patterns of the masks with their reading rule (`decoding.decode_ids`); the first that
+        MASKS: patterns of the masks with their reading rule (`decode_ids`); the first that
             has a file wins.
         SPLITS: folder of each split, `{split: folder}`; empty for a set without splits, which is
             all `train`.
@@ -95,14 +94,14 @@ class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     ) -> Iterator:
         data = tree.read_many(path for _, image, mask, _ in pairs for path in (image, mask))
         for (stem, image, mask, rule), photograph, answer in zip(pairs, data, data, strict=False):
-            ids = decoding.decode_ids(answer, mask, rule)
-            ids = decoding.match_size(ids, *decoding.image_size(photograph, image), mask)
+            ids = decode_ids(answer, mask, rule)
+            ids = match_size(ids, *image_size(photograph, image), mask)
             yield (
                 stem,
                 {
                     "name": stem,
                     "image": color_bytes(photograph, image),
-                    "mask": decoding.encode_ids(ids),
+                    "mask": encode_image(ids),
                 },
             )
 
@@ -132,14 +131,10 @@ def color_bytes(data: bytes, name: str) -> bytes:
     Raises:
         CorruptImageError: the bytes are no readable image.
     """
-    with io.BytesIO(data) as file:
-        try:
-            with Image.open(file) as image:
-                if image.mode == "RGB" and image.format in ("JPEG", "PNG"):
-                    return data
-        except (OSError, ValueError, SyntaxError):
-            pass  # decode_image says what is wrong.
-    return decoding.encode_image(decoding.decode_image(data, name))
+    with open_image(data, name) as image:
+        if image.mode == "RGB" and image.format in ("JPEG", "PNG"):
+            return data
+    return encode_image(read_image(data, name))
 
 
 def _match(pattern: str, tree: archives.FileTree) -> Iterator[tuple[tuple[str, str, str], str]]:

@@ -13,12 +13,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_pipelines import decoding
+from data_pipelines.decoding import decode_image
 from data_pipelines.examples import ExampleSettings
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
 from ranet_jax.inference.boxes import host_extent
 from ranet_jax.inference.letterbox import Letterbox, letterbox
+from ranet_jax.io.images import image_size
+from ranet_jax.io.masks import decode_ids
 from ranet_jax.training import augment
 
 
@@ -106,13 +108,13 @@ def _parts(source: Source, settings: ExampleSettings, seed: int, count: int) -> 
     frames = [(int(clip), int(rng.integers(source.lengths[clip]))) for clip in clips]
     images, reading = _time(lambda at: source.image(*at), frames)
     masks, _ = _time(lambda at: source.mask(*at), frames)
-    sizes = [decoding.image_size(data, "") for data in images]
+    sizes = [image_size(data, "") for data in images]
     boxes = [Letterbox.of(size, settings.canvas, enlarge=False) for size in sizes]
     decoded, decoding_time = _time(
-        lambda pair: decoding.decode_image(pair[0], "", min_size=pair[1].resized),
+        lambda pair: decode_image(pair[0], "", min_size=pair[1].resized),
         list(zip(images, boxes, strict=True)),
     )
-    ids, mask = _time(lambda data: decoding.decode_ids(data, "", source.mask_rule), masks)
+    ids, mask = _time(lambda data: decode_ids(data, "", source.mask_rule), masks)
     _, placing = _time(lambda pair: letterbox(*pair), list(zip(decoded, boxes, strict=True)))
     _, finding = _time(host_extent, ids)
     return {

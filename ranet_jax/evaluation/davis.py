@@ -13,17 +13,15 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
-from PIL import Image
 
 from ranet_jax.errors import InputError
+from ranet_jax.io.masks import VOID, read_ids
 
 Dataset = Literal["davis2016", "davis2017"]
 SPLITS = {
     "davis2016": ("train", "val", "trainval"),
     "davis2017": ("train", "val", "trainval", "test-dev"),
 }
-_VOID = 255
-_ID_MODES = ("1", "L", "LA", "P", "PA", "I;16", "I;16B")
 
 
 @dataclass(frozen=True)
@@ -170,33 +168,8 @@ def read_labels(paths: Sequence[Path], dataset: Dataset) -> Int[np.ndarray, "t h
     stacked = np.stack(labels)
     if dataset == "davis2016":
         return np.not_equal(stacked, 0).astype(np.uint8)
-    stacked[stacked == _VOID] = 0
+    stacked[stacked == VOID] = 0
     return stacked
-
-
-def read_ids(path: Path) -> Int[np.ndarray, "h w"]:
-    """Ids of a label map file as they are, a byte a pixel where the file has no more.
-
-    Whole data sets pass through here, so nothing is checked beyond what a label map must be.
-
-    Args:
-        path: an image of mode 1, L, LA, P, PA or I;16; alpha does not matter.
-
-    Raises:
-        InputError: if the file cannot be read, or is in color.
-    """
-    try:
-        with Image.open(path) as image:
-            mode, ids = image.mode, np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"The mask {path} cannot be read as an image: {error}.") from error
-    if mode not in _ID_MODES:
-        raise InputError(
-            f"The mask {path} is a color image (mode {mode}): save it as a palette or greyscale "
-            "PNG whose pixel values are the object ids."
-        )
-    ids = ids[..., 0] if ids.ndim == 3 else ids
-    return ids.astype(np.uint8) if ids.dtype == np.bool_ else ids
 
 
 def object_ids(first: Int[np.ndarray, "h w"], dataset: Dataset) -> list[int]:

@@ -22,9 +22,9 @@ from ranet_jax.evaluation.davis import (
     find_files,
     listed,
     object_ids,
-    read_ids,
     read_labels,
 )
+from ranet_jax.io.masks import read_ids
 
 
 @dataclass(frozen=True)

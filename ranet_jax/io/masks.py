@@ -1,41 +1,36 @@
 """Masks as files: images whose pixel values are object ids, 0 being the background."""
 
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Int, UInt8
 from PIL import Image
-from scipy import ndimage
 
 from ranet_jax.array_typing import HostMask
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import replacing
+from ranet_jax.io.images import open_image
+from ranet_jax.io.palette import color_codes, davis_palette
+from ranet_jax.io.soft_edges import has_soft_edges
 
 MAX_OBJECTS = 16
+MaskRule = Literal["auto", "ids", "binary", "instances"]
+
+VOID = 255  # the customary label of pixels that belong to nobody
 _MAX_ID = 65535  # what a 16-bit PNG holds
+_MAX_INSTANCES = 64
+_PALETTE_MODES = ("P", "PA")
 
-_GREY_MODES = {"L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"}
-_ID_MODES = {"1", "P", "PA"} | _GREY_MODES
-
-# Grey levels at least this far apart cannot be neighbouring ids of one numbering by chance.
-_EDGE_SPREAD = 32
-# Share of all edges that must be soft before small ids, too, are taken for blended ones.
-_SOFT_SHARE = 0.8
+HostIds = UInt8[np.ndarray, "height width"]
 
 
-def davis_palette() -> np.ndarray:
-    """The 256 colors, uint8 [256, 3], in which DAVIS and PASCAL VOC show ids.
+class _Pixels(NamedTuple):
+    """Values of a mask file, [height, width], or [height, width, 3] where it is in color."""
 
-    Bits 0, 1 and 2 of an id drive red, green and blue; each further group of three bits sets the
-    next lower bit of the colors, so that neighbouring ids look different (the color map of the
-    PASCAL VOC development kit).
-    """
-    ids = np.arange(256)
-    palette = np.zeros((256, 3), np.uint8)
-    for group in range(3):
-        for channel in range(3):
-            bit = (ids >> (3 * group + channel)) & 1
-            palette[:, channel] |= (bit << (7 - group)).astype(np.uint8)
-    return palette
+    values: np.ndarray
+    mode: str
+    format: str | None
 
 
 def read_mask(path: Path | str, *, first: bool = False) -> HostMask:
@@ -54,30 +49,119 @@ def read_mask(path: Path | str, *, first: bool = False) -> HostMask:
             its edges; or, with `first`, it shows no object or more than 16.
     """
     path = Path(path)
-    labels, mode = _read_ids(path)
-    objects = np.unique(labels[labels != 0])
-    crowded = first and objects.size > MAX_OBJECTS
-    if _is_smoothed(labels, grey=mode in _GREY_MODES, crowded=crowded):
+    if not path.is_file():
+        raise InputError(f"There is no mask file {path}; check the path.")
+    pixels = _read(path, f"The mask {path}")
+    _refuse_colors(pixels, path)
+    if pixels.format == "JPEG":
+        raise InputError(f"The mask {path} is a JPEG, which blurs ids; save it as a PNG.")
+    labels = pixels.values.astype(np.int32)
+    if labels.min() < 0 or labels.max() > _MAX_ID:
+        raise InputError(f"The mask {path} holds ids outside 0 to {_MAX_ID}; renumber its objects.")
+    count = np.count_nonzero(np.unique(labels))
+    gray = pixels.mode != "1" and pixels.mode not in _PALETTE_MODES
+    if has_soft_edges(labels, gray=gray, max_objects=MAX_OBJECTS if first else None):
         raise InputError(
-            f"The mask {path} has smoothed edges: some of its {objects.size} values besides 0 lie "
+            f"The mask {path} has smoothed edges: some of its {count} values besides 0 lie "
             "only between other regions, as anti-aliasing, resizing or JPEG leave them; save it "
             "with hard edges, one value an object."
         )
-    if first and objects.size == 0:
+    if first and not count:
         raise InputError(
             f"The mask {path} is empty: give every pixel of an object its id, 1 or more "
             "(0 is the background)."
         )
-    if crowded:
+    if first and count > MAX_OBJECTS:
         raise InputError(
-            f"The mask {path} shows {objects.size} objects, and at most {MAX_OBJECTS} can be "
+            f"The mask {path} shows {count} objects, and at most {MAX_OBJECTS} can be "
             "followed at once; split them over several runs."
         )
     return labels
 
 
+def read_ids(path: Path) -> Int[np.ndarray, "h w"]:
+    """Values of a label map file as they are, a byte a pixel where the file has no more.
+
+    Whole data sets pass through here, so nothing is checked beyond what a label map must be.
+
+    Raises:
+        InputError: The file cannot be read, or is in color.
+    """
+    pixels = _read(path, f"The mask {path}")
+    _refuse_colors(pixels, path)
+    values = pixels.values
+    return values.astype(np.uint8) if values.dtype == np.bool_ else values
+
+
+def decode_ids(data: bytes, name: str, rule: MaskRule = "auto") -> HostIds:
+    """Object ids of an encoded mask, whatever a data set made of it.
+
+    Args:
+        data: The file's bytes; an alpha channel is ignored.
+        name: What to call the file in an error.
+        rule: How pixel values stand for objects.
+            `auto`: palette indices are ids (255, the customary void, is background); gray values
+            are ids unless one of them reaches 128, then the mask is a binary one, cut at 128;
+            colors are `instances`.
+            `ids`: the values are ids, 255 is background.
+            `binary`: 1 where the value, or a channel of a color, is 128 or more (any index but 0
+            and 255 in a palette mask).
+            `instances`: each distinct value or color but 0 (black) is one object, numbered in
+            ascending order.
+            Colors that all come from the palette of PASCAL VOC, which DAVIS uses, are its indices
+            whatever the rule, so that an object keeps its id in every frame.
+
+    Raises:
+        CorruptImageError: The bytes are no readable image.
+        InputError: The mask has more objects than ids (or, for `instances`, so many that it cannot
+            be a mask).
+    """
+    values, mode, _ = _read(data, name)
+    if values.ndim == 3 and (values == values[..., :1]).all():
+        values = values[..., 0]
+    if values.ndim == 3:
+        if rule == "binary":
+            return (values.max(axis=-1) >= 128).astype(np.uint8)
+        return _colors_to_ids(values, name)
+    if mode == "1":
+        return values.astype(np.uint8)
+    if rule == "instances":
+        return _number(values, name)
+    indexed = mode in _PALETTE_MODES
+    if rule == "binary" and indexed:
+        return ((values != 0) & (values != VOID)).astype(np.uint8)
+    peak = int(values.max(initial=0))
+    if rule == "binary" or (rule == "auto" and not indexed and peak >= 128):
+        return (values >= 128).astype(np.uint8)
+    if peak > VOID:
+        raise InputError(f"{name} holds object id {peak}; ids go from 1 to 254: renumber the mask.")
+    return np.where(values == VOID, 0, values).astype(np.uint8)
+
+
+def match_size(ids: HostIds, height: int, width: int, name: str) -> HostIds:
+    """The mask at its image's size: cut, or its last row and column repeated, where they differ by
+    two pixels at most.
+
+    Published sets hold pairs that differ by a pixel. A larger difference means that the two do not
+    belong together.
+
+    Raises:
+        InputError: The sizes differ by more than two pixels.
+    """
+    if ids.shape == (height, width):
+        return ids
+    if abs(ids.shape[0] - height) > 2 or abs(ids.shape[1] - width) > 2:
+        raise InputError(
+            f"{name} is {ids.shape[1]}x{ids.shape[0]} but its image is {width}x{height}: "
+            "check that the two belong together."
+        )
+    ids = ids[:height, :width]
+    missing = (0, height - ids.shape[0]), (0, width - ids.shape[1])
+    return np.pad(ids, missing, mode="edge")
+
+
 def write_mask(path: Path | str, labels: HostMask) -> None:
-    """Writes ids [H, W] as a palette PNG in the DAVIS colors; 16-bit grey if an id exceeds 255.
+    """Writes ids [H, W] as a palette PNG in the DAVIS colors; 16-bit gray if an id exceeds 255.
 
     The file appears whole or not at all.
 
@@ -100,72 +184,40 @@ def write_mask(path: Path | str, labels: HostMask) -> None:
         image.save(temporary, format="PNG")
 
 
-def _read_ids(path: Path) -> tuple[np.ndarray, str]:
-    if not path.is_file():
-        raise InputError(f"There is no mask file {path}; check the path.")
-    try:
-        with Image.open(path) as image:
-            mode, kind = image.mode, image.format
-            values = np.asarray(image)
-    except Image.UnidentifiedImageError as error:
-        raise InputError(f"The mask {path} is not an image; save it as a PNG.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"The mask {path} cannot be read to its end ({error}); save it again as a PNG."
-        ) from error
-    if mode not in _ID_MODES:
-        raise InputError(
-            f"The mask {path} is a color image (mode {mode}); save it as a palette or grayscale "
-            "PNG whose pixel values are the object ids."
-        )
-    if kind == "JPEG":
-        raise InputError(f"The mask {path} is a JPEG, which blurs ids; save it as a PNG.")
-    if values.ndim == 3:
+def _read(source: bytes | Path, name: str) -> _Pixels:
+    with open_image(source, name) as image:
+        mode, kind = image.mode, image.format
+        if mode not in ("1", "L", "LA", "P", "PA", "RGB") and not mode.startswith("I"):
+            image = image.convert("RGB")
+        values = np.array(image)
+    if values.ndim == 3 and values.shape[2] == 2:
         values = values[..., 0]
-    labels = values.astype(np.int32)
-    if labels.min() < 0 or labels.max() > _MAX_ID:
-        raise InputError(f"The mask {path} holds ids outside 0 to {_MAX_ID}; renumber its objects.")
-    return labels, mode
+    return _Pixels(values, mode, kind)
 
 
-def _is_smoothed(labels: np.ndarray, *, grey: bool, crowded: bool) -> bool:
-    """Whether thin values, which nowhere fill a 3 x 3 square, look like the steps of soft edges.
-
-    Thin objects are thin as well, so it takes more than that: grey levels far apart on both sides,
-    or nearly every edge softened, or more values than there can be objects, most of them thin.
-    """
-    flat = ndimage.minimum_filter(labels, 3) == ndimage.maximum_filter(labels, 3)
-    thin = ~np.isin(labels, np.unique(labels[flat]))
-    if not thin.any():
-        return False
-    if crowded and 2 * np.unique(labels[thin]).size > np.unique(labels).size:
-        return True
-    return (grey and _has_grey_steps(labels, thin)) or _soft_share(labels, thin) >= _SOFT_SHARE
+def _refuse_colors(pixels: _Pixels, path: Path) -> None:
+    if pixels.values.ndim == 3:
+        raise InputError(
+            f"The mask {path} is a color image (mode {pixels.mode}); save it as a palette or "
+            "grayscale PNG whose pixel values are the object ids."
+        )
 
 
-def _has_grey_steps(labels: np.ndarray, thin: np.ndarray) -> bool:
-    """Whether a thin value lies, for most of its pixels, near a far darker and a far lighter one.
+def _number(values: np.ndarray, name: str) -> HostIds:
+    levels, inverse = np.unique(values, return_inverse=True)
+    if len(levels) > _MAX_INSTANCES:
+        raise InputError(
+            f"{name} has {len(levels)} distinct values, too many for a mask of instances: "
+            "is it an image of the scene, or was it saved as JPEG?"
+        )
+    ids = np.cumsum(levels != 0) * (levels != 0)
+    return ids.astype(np.uint8)[inverse.reshape(values.shape)]
 
-    Near is within three pixels: JPEG scatters its wrong values a little off the edge.
-    """
-    low, high = ndimage.minimum_filter(labels, 7), ndimage.maximum_filter(labels, 7)
-    between = thin & (low < labels) & (labels < high) & (high - low >= _EDGE_SPREAD)
-    total = np.bincount(labels[thin])
-    return bool(np.any(2 * np.bincount(labels[between], minlength=total.size) > total))
 
-
-def _soft_share(labels: np.ndarray, thin: np.ndarray) -> float:
-    """Share of the edges between solid regions that pass through thin in-between values.
-
-    A thin object between two others touches a part of their outlines; blending the ids of
-    neighbouring regions, as resizing does, rims nearly all of them.
-    """
-    low, high = ndimage.minimum_filter(labels, 3), ndimage.maximum_filter(labels, 3)
-    soft = thin & (low < labels) & (labels < high)
-    hard_pairs = soft_pairs = 0
-    for a, b in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
-        hard_pairs += np.count_nonzero((labels[a] != labels[b]) & ~thin[a] & ~thin[b])
-        soft_pairs += np.count_nonzero((soft[a] & ~thin[b]) | (~thin[a] & soft[b]))
-    # A soft edge is met twice, once from each of the regions it parts.
-    crossings = soft_pairs / 2
-    return crossings / (crossings + hard_pairs) if crossings else 0.0
+def _colors_to_ids(pixels: np.ndarray, name: str) -> HostIds:
+    codes, palette = color_codes(pixels), color_codes(davis_palette()[:VOID])
+    present = np.unique(codes)
+    if len(present) <= len(palette) and np.isin(present, palette).all():
+        order = np.argsort(palette)
+        return order[np.searchsorted(palette, codes, sorter=order)].astype(np.uint8)
+    return _number(codes, name)

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
-from ranet_jax.io.masks import davis_palette
+from ranet_jax.io.palette import overlay_palette
 
 _CAPTION_COLOR = (235, 235, 235)
 _SHEET_COLOR = (24, 24, 24)
@@ -16,12 +16,12 @@ _SHEET_COLOR = (24, 24, 24)
 def overlay(
     frame: HostFrame, labels: HostMask, *, opacity: float = 0.45, contour: int = 2
 ) -> HostFrame:
-    """Tints each object of a frame in its DAVIS color, made bright, and draws its contour.
+    """Tints each object of a frame in its color (`overlay_palette`) and draws its contour.
 
     Args:
         frame: uint8 [H, W, 3].
         labels: Ids [H, W]; above 255 the colors start again.
-        opacity: Share of the color within an object, 0 to 1.
+        opacity: Weight of the color within an object, 0 to 1.
         contour: Width of the contour in pixels, inside the object; 0 draws none.
 
     Returns:
@@ -38,19 +38,13 @@ def overlay(
     shown = frame.copy()
     inside = labels > 0
     # Ids 256, 512, ... would otherwise wrap round to the background's black.
-    colors = _bright_palette()[np.where(labels > 255, 1 + (labels - 1) % 255, labels)[inside]]
+    colors = overlay_palette()[np.where(labels > 255, 1 + (labels - 1) % 255, labels)[inside]]
     tinted = (1 - opacity) * frame[inside] + opacity * colors
     edge = _near_other_label(labels, contour)[inside]
     # Nearly white, so that a red object shows before a red wall.
     tinted[edge] = 0.35 * colors[edge] + 0.65 * 255
     shown[inside] = np.rint(tinted).astype(np.uint8)
     return shown
-
-
-def _bright_palette() -> np.ndarray:
-    palette = davis_palette().astype(np.float32)
-    strongest = palette.max(axis=1, keepdims=True)
-    return 255 * palette / np.maximum(strongest, 1)
 
 
 def _near_other_label(labels: np.ndarray, width: int) -> np.ndarray:

@@ -12,12 +12,12 @@ from typing import Protocol
 
 import av
 import numpy as np
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder
+from ranet_jax.io.images import read_image
 from ranet_jax.io.masks import read_mask
 from ranet_jax.io.result_writer import result_writer
 
@@ -200,10 +200,10 @@ def _open_folder(path: Path) -> Video:
         raise InputError(
             f"The folder {path} holds frame {twice} in more than one format; keep one of them."
         )
-    height, width = _read_image(files[0]).shape[:2]
+    height, width = read_image(files[0], f"The frame {files[0]}").shape[:2]
 
     def decode() -> NamedFrames:
-        return ((file.stem, _read_image(file)) for file in files)
+        return ((file.stem, read_image(file, f"The frame {file}")) for file in files)
 
     return Video(path, height, width, len(files), None, decode)
 
@@ -212,20 +212,6 @@ def _natural(file: Path) -> tuple[list[str | int], str]:
     """Sorts frame2 before frame10."""
     parts = re.split(r"([0-9]+)", file.stem.lower())
     return [int(part) if part.isdecimal() else part for part in parts], file.name
-
-
-def _read_image(file: Path) -> HostFrame:
-    try:
-        with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            return np.asarray(upright.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"The frame {file} cannot be read ({error}); it may be cut off, so copy or extract it "
-            "again."
-        ) from error
 
 
 def _open_file(path: Path) -> Video:

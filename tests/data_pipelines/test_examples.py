@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_sets import encode, photograph, square
 
-from data_pipelines import decoding, examples
+from data_pipelines import examples
+from data_pipelines.decoding import decode_image
 from ranet_jax.errors import InputError
+from ranet_jax.io.images import CorruptImageError
 
 SEEDS = st.integers(0, 2**31 - 1)
 SMALL = examples.ExampleSettings(height=96, width=160)
@@ -67,7 +69,7 @@ def test_a_photograph_gives_twins():
     example = make(source)
     assert example["is_static"]
     np.testing.assert_array_equal(example["template_image"], example["image"])
-    pixels = decoding.decode_image(source.image(0, 0), "p")
+    pixels = decode_image(source.image(0, 0), "p")
     np.testing.assert_array_equal(example["image"], pixels)
     for name in ("template_ids", "ids", "previous_ids"):
         np.testing.assert_array_equal(example[name], square(96, 160))
@@ -103,9 +105,7 @@ def test_a_triplet_holds_the_frames_it_names():
         left["ids"] == 6 and left["template_ids"] != 6 and 1 <= abs(left["previous_ids"] - 6) <= 5
     )
     for name, frame in (("image", 6), ("template_image", left["template_ids"])):
-        np.testing.assert_array_equal(
-            example[name], decoding.decode_image(source.image(1, frame), "p")
-        )
+        np.testing.assert_array_equal(example[name], decode_image(source.image(1, frame), "p"))
 
 
 def test_kept_masks_change_nothing_and_save_reading(monkeypatch):
@@ -130,7 +130,7 @@ def test_pictures_do_not_share_memory():
     source = Clips([masks])
     one, two = make(source, frame=1, seed=0), make(source, frame=3, seed=0)
     for example, frame in ((one, 1), (two, 3)):
-        pixels = decoding.decode_image(source.image(0, frame), "p")
+        pixels = decode_image(source.image(0, frame), "p")
         np.testing.assert_array_equal(example["image"][8:88, 5:155], pixels)
         assert not example["image"][:8].any() and not example["image"][:, 155:].any()
 
@@ -206,7 +206,7 @@ def test_a_large_picture_is_shrunk():
     example = make(Clips([[mask]]), crops="frame")
     assert abs(example["ids"].sum() - 900) <= 60
     assert example["image"].shape == (96, 160, 3)
-    full = decoding.decode_image(encode(photograph(0, 960, 1600), "JPEG"), "p")
+    full = decode_image(encode(photograph(0, 960, 1600), "JPEG"), "p")
     small = full.reshape(96, 10, 160, 10, 3).mean((1, 3))
     assert np.abs(example["image"] - small).mean() < 3
 
@@ -232,11 +232,11 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path):
             return encode(square(40, 40))
 
     for broken, reason in (
-        (Broken, "cannot be decoded"),
+        (Broken, "cannot be read"),
         (Missing, "No such file"),
         (Mismatched, "is 40x40"),
     ):
-        with pytest.raises(decoding.CorruptImageError, match=reason) as info:
+        with pytest.raises(CorruptImageError, match=reason) as info:
             make(broken([[square(96, 160)]]))
         assert info.value.name == "clips/0/0"
 

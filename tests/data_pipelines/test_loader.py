@@ -10,6 +10,7 @@ import pytest
 from data_pipelines import loader, sources
 from data_pipelines.examples import ExampleSettings
 from ranet_jax.errors import InputError
+from ranet_jax.io.images import encode_image
 from ranet_jax.training import augment
 
 SETTINGS = ExampleSettings(height=32, width=64)
@@ -180,10 +181,9 @@ def test_too_many_broken_photographs_stop_the_run_with_their_names(photographs, 
 
 def test_a_set_without_objects_is_said(photographs, image_set):
     blank = np.zeros((48, 64), np.uint8)
-    from data_pipelines import decoding
 
     for path in (image_set / "masks").iterdir():
-        path.write_bytes(decoding.encode_ids(blank))
+        path.write_bytes(encode_image(blank))
     with pytest.raises(InputError, match="100 frames of .* show no object"):
         next(loader.Loader([(photographs, 1)], SETTINGS, batch_size=2))
 

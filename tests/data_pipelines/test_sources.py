@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from small_sets import davis_files, encode, photograph, square, write_tree
 
-from data_pipelines import builders, built_sources, decoding, sources
+from data_pipelines import builders, built_sources, sources
+from data_pipelines.decoding import decode_image
 from ranet_jax.errors import InputError
+from ranet_jax.io.masks import decode_ids
 
 
 def test_photographs_are_clips_of_one_frame(image_set):
@@ -85,7 +87,7 @@ def test_a_built_set_gives_what_its_folder_gives(video_set, tmp_path, build):
         for frame in range(folder.lengths[clip]):
             assert built.image(order[name], frame) == folder.image(clip, frame)
             ids, expected = (
-                decoding.decode_ids(source.mask(c, frame), "m", source.mask_rule)
+                decode_ids(source.mask(c, frame), "m", source.mask_rule)
                 for source, c in ((built, order[name]), (folder, clip))
             )
             np.testing.assert_array_equal(ids, expected)
@@ -114,9 +116,9 @@ def test_arrays_are_a_clip_that_loses_nothing():
     source = sources.arrays(frames, masks, "first frame")
     assert source.lengths == (3,)
     for t in range(3):
-        pixels = decoding.decode_image(source.image(0, t), source.frame_name(0, t))
+        pixels = decode_image(source.image(0, t), source.frame_name(0, t))
         np.testing.assert_array_equal(pixels, frames[t])
-        ids = decoding.decode_ids(source.mask(0, t), "m", source.mask_rule)
+        ids = decode_ids(source.mask(0, t), "m", source.mask_rule)
         np.testing.assert_array_equal(ids, masks[t])
 
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import davis as protocols
+from ranet_jax.io.masks import read_ids
 
 
 def test_the_2016_lists_of_pairs(data_dir):
@@ -96,24 +97,24 @@ def test_masks_of_every_mode(tmp_path, mode):
     else:
         image = Image.fromarray(ids.astype(bool) if mode == "1" else ids)
     image.save(path)
-    np.testing.assert_array_equal(protocols.read_ids(path), ids)
+    np.testing.assert_array_equal(read_ids(path), ids)
 
 
 def test_real_masks_of_mode_la(data_dir):
     path = data_dir / "DAVIS/Annotations/480p/bear/00077.png"
     with Image.open(path) as image:
         assert image.mode == "LA"
-    assert set(np.unique(protocols.read_ids(path))) == {0, 255}
+    assert set(np.unique(read_ids(path))) == {0, 255}
 
 
 def test_files_that_are_no_masks(tmp_path):
     path = tmp_path / "mask.png"
     Image.new("RGB", (4, 4)).save(path)
     with pytest.raises(InputError, match=r"color image \(mode RGB\)"):
-        protocols.read_ids(path)
+        read_ids(path)
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InputError, match="cannot be read"):
-        protocols.read_ids(path)
+        read_ids(path)
 
 
 def test_masks_of_a_video_have_one_size(tiny_root):

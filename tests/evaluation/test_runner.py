@@ -21,6 +21,7 @@ from ranet_jax.evaluation import (
 from ranet_jax.evaluation import (
     runner as evaluate,
 )
+from ranet_jax.io.masks import read_ids
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_predictions_are_labels_of_every_frame(videos, tmp_path, fake_segmenter)
     for video in videos:
         first = protocols.read_labels(video.annotations[:1], "davis2016")[0]
         for time_step, stem in enumerate(video.stems):
-            labels = protocols.read_ids(tmp_path / "predictions" / video.name / f"{stem}.png")
+            labels = read_ids(tmp_path / "predictions" / video.name / f"{stem}.png")
             moved = np.roll(first, (time_step, 2 * time_step), (0, 1))
             np.testing.assert_array_equal(labels, moved)
         timing = json.loads((tmp_path / "sequences" / f"{video.name}.timing.json").read_text())

@@ -9,6 +9,7 @@ from PIL import Image
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import davis as protocols
 from ranet_jax.evaluation import scoring
+from ranet_jax.io.masks import read_ids
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_the_first_and_last_frame_do_not_count(pair, tiny_predictions):
 
 def test_ids_decide_not_their_order(pair, tiny_predictions):
     path = tiny_predictions / "pair" / "00002.png"
-    labels = protocols.read_ids(path)
+    labels = read_ids(path)
     Image.fromarray(np.choose(labels, [0, 2, 1]).astype(np.uint8)).save(path)
     scores, _ = scoring.score(pair, tiny_predictions, "davis2017")
     np.testing.assert_array_equal(scores.j, [[1, 0, 1, 1], [1, 0, 1, 1]])
@@ -34,7 +35,7 @@ def test_ids_decide_not_their_order(pair, tiny_predictions):
 
 def test_an_object_that_was_not_predicted_scores_nothing(pair, tiny_predictions):
     path = tiny_predictions / "pair" / "00003.png"
-    labels = protocols.read_ids(path)
+    labels = read_ids(path)
     Image.fromarray(np.where(labels == 2, 0, labels).astype(np.uint8)).save(path)
     scores, _ = scoring.score(pair, tiny_predictions, "davis2017")
     np.testing.assert_array_equal(scores.j[1], [1, 1, 0, 1])
@@ -79,7 +80,7 @@ def test_truncated_files_are_named(pair, tiny_predictions):
 @pytest.mark.parametrize("label", [3, 255])
 def test_foreign_ids_are_named(pair, tiny_predictions, label):
     path = tiny_predictions / "pair" / "00002.png"
-    labels = protocols.read_ids(path).copy()
+    labels = read_ids(path).copy()
     labels[0, 0] = label
     Image.fromarray(labels).save(path)
     scores, problems = scoring.score(pair, tiny_predictions, "davis2017")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from ranet_jax.errors import InputError
-from ranet_jax.io.masks import MAX_OBJECTS, davis_palette, read_mask, write_mask
+from ranet_jax.io.masks import MAX_OBJECTS, read_mask, write_mask
+from ranet_jax.io.palette import davis_palette
 
 
 def squares(*ids, size=40):

@@ -3,6 +3,7 @@ import pytest
 
 from ranet_jax.errors import InputError
 from ranet_jax.io.overlays import contact_sheet, overlay
+from ranet_jax.io.palette import overlay_palette
 
 
 def test_overlay_tints_objects_and_leaves_the_rest():
@@ -30,6 +31,23 @@ def test_contour_runs_inside_the_object(width):
     expected = labels > 0
     expected[5 + width : 25 - width, 5 + width : 25 - width] = False
     np.testing.assert_array_equal(light, expected)
+
+
+def test_ids_of_one_davis_hue_have_colors_of_their_own():
+    frame = np.full((12, 30, 3), 90, np.uint8)
+    labels = np.repeat(np.repeat([[1, 8, 9]], 10, axis=1), 12, axis=0)
+    shown = overlay(frame, labels, contour=0).astype(int)
+    one, eight, nine = shown[6, 5], shown[6, 15], shown[6, 25]
+    for first, second in ((one, eight), (one, nine), (eight, nine)):
+        assert np.abs(first - second).sum() > 60
+
+
+def test_no_two_ids_share_a_color():
+    colors = overlay_palette()
+    assert len(np.unique(colors, axis=0)) == 256
+    used = colors[1:17].astype(int)
+    apart = np.linalg.norm(used[:, None] - used, axis=-1) + 1000 * np.eye(16)
+    assert apart.min() > 60
 
 
 @pytest.mark.parametrize("label", [255, 256, 510, 511, 512, 65535])

@@ -6,9 +6,10 @@ from pathlib import PurePosixPath
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipelines import decoding
 from data_pipelines.builders import archives, static
 from ranet_jax.errors import InputError
+from ranet_jax.io.images import encode_image, image_size
+from ranet_jax.io.masks import decode_ids, match_size
 
 _PUBLISHER = "https://data.vision.ee.ethz.ch/csergi/share/davis/"
 _ARCHIVES = {
@@ -123,9 +124,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 )
             frames = list(tree.read_many(frame for frame, _ in pairs))
             answers = [
-                decoding.match_size(
-                    decoding.decode_ids(data, mask, rule), *decoding.image_size(frame, mask), mask
-                )
+                match_size(decode_ids(data, mask, rule), *image_size(frame, mask), mask)
                 for data, mask, frame in zip(tree.read_many(masks), masks, frames, strict=False)
             ]
             yield (
@@ -136,7 +135,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                         static.color_bytes(data, path)
                         for data, (path, _) in zip(frames, pairs, strict=True)
                     ],
-                    "masks": [decoding.encode_ids(ids) for ids in answers],
+                    "masks": [encode_image(ids) for ids in answers],
                 },
             )
 

@@ -1,0 +1,63 @@
+"""Finds label maps whose edges were smoothed: their values are no ids any more."""
+
+import numpy as np
+from scipy import ndimage
+
+from ranet_jax.array_typing import HostMask
+
+# Gray levels at least this far apart cannot be neighboring ids of one numbering by chance.
+_EDGE_SPREAD = 32
+# Fraction of all edges that must be soft before small ids, too, are taken for blended ones.
+_SOFT_FRACTION = 0.8
+
+
+def has_soft_edges(labels: HostMask, *, gray: bool, max_objects: int | None = None) -> bool:
+    """Whether thin values, which nowhere fill a 3 x 3 square, look like the steps of soft edges.
+
+    Thin objects are thin as well, so it takes more than that: gray levels far apart on both sides,
+    or nearly every edge softened, or more values than there can be objects, most of them thin.
+
+    Args:
+        labels: a label map.
+        gray: whether its values are gray levels, which anti-aliasing blends; not palette indices.
+        max_objects: how many values there can be beside 0, if that is known.
+    """
+    flat = ndimage.minimum_filter(labels, 3) == ndimage.maximum_filter(labels, 3)
+    thin = ~np.isin(labels, np.unique(labels[flat]))
+    if not thin.any():
+        return False
+    values = np.unique(labels)
+    crowded = max_objects is not None and np.count_nonzero(values) > max_objects
+    if crowded and 2 * np.unique(labels[thin]).size > values.size:
+        return True
+    return (gray and _has_gray_steps(labels, thin)) or (
+        _soft_fraction(labels, thin) >= _SOFT_FRACTION
+    )
+
+
+def _has_gray_steps(labels: np.ndarray, thin: np.ndarray) -> bool:
+    """Whether a thin value lies, for most of its pixels, near a far darker and a far lighter one.
+
+    Near is within three pixels: JPEG scatters its wrong values a little off the edge.
+    """
+    low, high = ndimage.minimum_filter(labels, 7), ndimage.maximum_filter(labels, 7)
+    between = thin & (low < labels) & (labels < high) & (high - low >= _EDGE_SPREAD)
+    total = np.bincount(labels[thin])
+    return bool(np.any(2 * np.bincount(labels[between], minlength=total.size) > total))
+
+
+def _soft_fraction(labels: np.ndarray, thin: np.ndarray) -> float:
+    """Fraction of the edges between solid regions that pass through thin in-between values.
+
+    A thin object between two others touches a part of their outlines; blending the ids of
+    neighboring regions, as resizing does, rims nearly all of them.
+    """
+    low, high = ndimage.minimum_filter(labels, 3), ndimage.maximum_filter(labels, 3)
+    soft = thin & (low < labels) & (labels < high)
+    hard_pairs = soft_pairs = 0
+    for a, b in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        hard_pairs += np.count_nonzero((labels[a] != labels[b]) & ~thin[a] & ~thin[b])
+        soft_pairs += np.count_nonzero((soft[a] & ~thin[b]) | (~thin[a] & soft[b]))
+    # A soft edge is met twice, once from each of the regions it parts.
+    crossings = soft_pairs / 2
+    return crossings / (crossings + hard_pairs) if crossings else 0.0
