@@ -18,5 +18,5 @@ def get_config():
     config.init_from = "runs/static_single"
     config.steps = 20_000  # not in the paper: 150 times through the 2,079 frames
     config.data.sets = (("davis/2016:train", 1.0),)
-    config.held_out.every = 1_000
+    config.eval.every = 1_000
     return config

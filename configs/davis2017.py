@@ -16,5 +16,5 @@ def get_config():
     config.init_from = "runs/static_multi"
     config.steps = 40_000  # not in the paper: 150 times through the 4,219 frames
     config.data.sets = (("davis/2017:train", 1.0),)
-    config.held_out.every = 2_000
+    config.eval.every = 2_000
     return config

@@ -24,10 +24,9 @@ def get_config():
     config.data.workers = 0
     config.data.threads = 1
     config.optimizer.learning_rate = 1e-6
-    config.held_out.every = 0  # there is nothing but that frame
+    config.eval.every = 0  # there is nothing but that frame
     config.log.every = 10
     config.log.pictures = 0
     config.log.checkpoint = 100
     config.log.keep = 1
-    config.online.iterations = 100
     return config

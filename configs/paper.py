@@ -39,7 +39,7 @@ def get_config() -> ConfigDict:
     config.data.width = 864
     config.data.frame_scale = 1  # frames are kept at so many times this size, and crops cut out
     config.data.slots = 1  # objects an example can have
-    config.data.objects = "merged"  # or "sampled", "multi"
+    config.data.object_sampling = "merged"  # or "sampled", "multi"
     config.data.crops = "object"  # as in testing: the box around the object, 1.5 times enlarged
     config.data.jitter = 0.1  # of that box; not in the paper
     config.data.max_frame_gap = 5  # frames between previous mask and current frame
@@ -71,13 +71,13 @@ def get_config() -> ConfigDict:
     config.optimizer.grad_accum_steps = 1
     config.optimizer.ema_decay = 0.0  # decay of a running mean of the weights; 0: none
 
-    config.held_out = ConfigDict()  # J on these, while training
-    config.held_out.dataset = "davis2016"
-    config.held_out.root = "{root}/DAVIS"
-    config.held_out.split = "val"
-    config.held_out.sequences = ()  # all
-    config.held_out.frames = 0  # all
-    config.held_out.every = 5_000  # steps; 0: never
+    config.eval = ConfigDict()  # J on these, while training
+    config.eval.dataset = "davis2016"
+    config.eval.root = "{root}/DAVIS"
+    config.eval.split = "val"
+    config.eval.sequences = ()  # all
+    config.eval.frames = 0  # all
+    config.eval.every = 5_000  # steps; 0: never
 
     config.log = ConfigDict()
     config.log.every = 50

@@ -34,12 +34,12 @@ def _static(config):
     config.steps = 300
     config.model.depth = 50
     config.model.reduction_size = 1  # a third of the parameters, as in the paper's supplement
-    config.data.update(sets=((PHOTOGRAPHS, 8.0), (INSTANCES, 1.0)), objects="sampled")
+    config.data.update(sets=((PHOTOGRAPHS, 8.0), (INSTANCES, 1.0)), object_sampling="sampled")
     config.data.update(height=192, width=320, batch_size=4, workers=0, threads=2)
     config.augment.color = 0.2
     config.optimizer.update(learning_rate=5e-4, warmup_steps=40, clip_norm=1.0)
     config.optimizer.update(backbone_lr_multiplier=0.0, ema_decay=0.98)
-    config.held_out.update(split="train", sequences=HELD_OUT, frames=10, every=150)
+    config.eval.update(split="train", sequences=HELD_OUT, frames=10, every=150)
     config.log.update(every=10, pictures=150, checkpoint=50)
 
 
@@ -48,7 +48,7 @@ def _video(config):
     config.init_from = "runs/ranet50-static"
     # Photographs go on beside the videos: 24 videos are soon known by heart.
     config.data.sets = ((VIDEOS, 3.0), (PHOTOGRAPHS, 1.0))
-    config.data.objects = "merged"
+    config.data.object_sampling = "merged"
     config.data.exclude = HELD_OUT
     # After stage 1 the network trusts the previous mask too much: what it loses it never finds.
     config.data.max_frame_gap = 8
@@ -69,7 +69,7 @@ def _larger(config):
     config.data.update(height=256, width=448)
     config.data.frame_scale = 2  # at this size a frame loses details that a crop of it has room for
     config.optimizer.update(warmup_steps=20, schedule="cosine")
-    config.held_out.every = 80
+    config.eval.every = 80
 
 
 def _robust(config):
@@ -78,7 +78,7 @@ def _robust(config):
     # Until here the network has seen no mask with background in it, and never lets go of it.
     config.data.update(extra_region_prob=0.5, missing_region_prob=0.2)
     config.optimizer.learning_rate = 3e-4
-    config.held_out.update(frames=40, every=100)
+    config.eval.update(frames=40, every=100)
 
 
 def _occluded(config):
@@ -86,7 +86,7 @@ def _occluded(config):
     config.steps = 180
     config.data.occlusions = 0.4  # what stands in front of the object was taken for it
     config.optimizer.update(learning_rate=2.5e-4, warmup_steps=5)
-    config.held_out.every = 60
+    config.eval.every = 60
 
 
 def _balanced(config):
@@ -96,5 +96,5 @@ def _balanced(config):
     config.data.sets = ((VIDEOS, 2.0), (PHOTOGRAPHS, 1.0))
     config.data.update(extra_region_prob=0.25, missing_region_prob=0.1, occlusions=0.2)
     config.optimizer.learning_rate = 2e-4
-    config.held_out.every = 100
+    config.eval.every = 100
     config.log.update(checkpoint=100, keep=3)  # ranet50_finer.py needs the first of them

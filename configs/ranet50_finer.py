@@ -19,6 +19,6 @@ def get_config():
     # Previous masks as coarse as before would hide the outlines that the larger input is for.
     config.augment.update(previous_warp=0.05, coarsening=0.01)
     config.optimizer.warmup_steps = 20
-    config.held_out.every = 120
+    config.eval.every = 120
     config.log.update(checkpoint=40, keep=9)  # all: ranet50_wider.py goes on from step 200
     return config

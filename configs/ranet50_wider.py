@@ -17,7 +17,7 @@ def get_config():
     config.init_from = "runs/ranet50-finer/checkpoints/200"
     config.steps = 280
     # One object of several: what looks like the object, and is not, is in the same picture.
-    config.data.objects = "sampled"
+    config.data.object_sampling = "sampled"
     # The first frames are those of DAVIS-2017's test-challenge split, which come with masks.
     config.data.sets = (
         (ranet50.VIDEOS, 2.0),
@@ -26,5 +26,5 @@ def get_config():
         (ranet50.INSTANCES, 0.2),
     )
     config.data.update(extra_region_prob=0.4, missing_region_prob=0.15, occlusions=0.3)
-    config.held_out.every = 80
+    config.eval.every = 80
     return config

@@ -13,9 +13,9 @@ def get_config():
     config = static_single.get_config()
     config.name = "static_multi"
     config.model.mode = "multi"
-    config.data.objects = "multi"
+    config.data.object_sampling = "multi"
     config.data.slots = 4  # not in the paper: most videos of DAVIS-2017 have no more
     # Half of the 3,600 photographs of SOC's training set show no object and are never drawn.
     config.data.sets += (("soc", 1_800.0), ("ilso", 1_000.0))
-    config.held_out.dataset = "davis2017"
+    config.eval.dataset = "davis2017"
     return config

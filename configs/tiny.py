@@ -44,10 +44,10 @@ def get_config():
     config.optimizer.clip_norm = 1.0
     config.optimizer.ema_decay = 0.99
 
-    config.held_out.split = "train"
-    config.held_out.sequences = HELD_OUT
-    config.held_out.frames = 10
-    config.held_out.every = 200
+    config.eval.split = "train"
+    config.eval.sequences = HELD_OUT
+    config.eval.frames = 10
+    config.eval.every = 200
 
     config.log.every = 20
     config.log.pictures = 200

@@ -6,10 +6,8 @@ host decodes, shrinks what is larger than the network's input, and looks where t
 warps, the crop and all enlarging happen on the device, in one sampling (`training/augment.py`).
 """
 
-import dataclasses
 import zlib
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -18,6 +16,7 @@ from data_pipelines import mask_corruption as mistakes
 from data_pipelines import occlusion
 from data_pipelines.cache import ByteCache
 from data_pipelines.canvas import Canvas, CanvasGeometry, IdCanvas
+from data_pipelines.config import ExampleSettings
 from data_pipelines.decoding import decode_image
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
@@ -26,80 +25,8 @@ from ranet_jax.inference.letterbox import letterbox, letterbox_labels
 from ranet_jax.io.images import CorruptImageError, image_size
 from ranet_jax.io.masks import decode_ids, match_size
 
-Objects = Literal["merged", "sampled", "multi"]
-Crops = Literal["object", "frame"]
 SlotOfId = UInt8[np.ndarray, "256"]
 Example = dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class ExampleSettings:
-    """How examples are made.
-
-    Attributes:
-        height: rows of the network's input.
-        width: columns of the network's input.
-        frame_scale: canvases are so many times as large, for what is cut out of them to be sharp.
-        slots: object slots of an example.
-        objects: `merged`: everything that is not background is one object; `sampled`: one of the
-            objects, the others are background; `multi`: up to `slots` of them, in random order.
-        crops: `object`: the box around the object, as at test time; `frame`: the whole frame.
-        jitter: the box's size and place vary by up to this share of its size.
-        max_frame_gap: the previous mask is that of a frame at most so many frames from the current.
-        min_area: an object smaller than this share of the frame counts as missing.
-        extra_region_prob: share of examples whose previous mask has pieces of background in it.
-        missing_region_prob: share of examples whose previous mask lacks a part of the object, or
-            all of it.
-        occlusions: share of examples with something in front of the object in the current frame.
-
-    Raises:
-        InputError: a setting is out of range, or the slots do not go with the objects.
-    """
-
-    height: int = 480
-    width: int = 864
-    frame_scale: int = 1
-    slots: int = 1
-    objects: Objects = "merged"
-    crops: Crops = "object"
-    jitter: float = 0.1
-    max_frame_gap: int = 5
-    min_area: float = 0.001
-    extra_region_prob: float = 0.0
-    missing_region_prob: float = 0.0
-    occlusions: float = 0.0
-
-    def __post_init__(self):
-        for name, choices in (("objects", get_args(Objects)), ("crops", get_args(Crops))):
-            if getattr(self, name) not in choices:
-                raise InputError(
-                    f"There is no {name}={getattr(self, name)}: use one of {', '.join(choices)}."
-                )
-        if self.height < 32 or self.width < 32 or self.height % 32 or self.width % 32:
-            raise InputError(
-                f"The network cannot take {self.height}x{self.width} pixels: "
-                "choose multiples of 32 for height and width."
-            )
-        if self.frame_scale < 1 or int(self.frame_scale) != self.frame_scale:
-            raise InputError(f"frame_scale is {self.frame_scale}; give a whole number from 1.")
-        if not 1 <= self.slots <= 254 or (self.slots > 1 and self.objects != "multi"):
-            raise InputError(
-                f"{self.slots} object slots do not go with `objects={self.objects}`: "
-                "it takes one slot, or from 1 to 254 with `objects=multi`."
-            )
-        if not 0 <= self.jitter < 1 or not 0 <= self.min_area < 1 or self.max_frame_gap < 1:
-            raise InputError(
-                "jitter and min_area are shares from 0 to below 1, and max_frame_gap is 1 or more: "
-                f"got {self.jitter}, {self.min_area} and {self.max_frame_gap}."
-            )
-        for name in ("extra_region_prob", "missing_region_prob", "occlusions"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is a share from 0 to 1; got {getattr(self, name)}.")
-
-    @property
-    def canvas(self) -> tuple[int, int]:
-        """Height and width of the canvases."""
-        return self.height * self.frame_scale, self.width * self.frame_scale
 
 
 class MaskCache:
@@ -214,14 +141,14 @@ def assign_slots(
         The slot of every id, or None where no object is large enough in both frames.
     """
     slot_of = np.zeros(256, np.uint8)
-    if settings.objects == "merged":
+    if settings.object_sampling == "merged":
         if min(sum(template.values()), sum(current.values())) <= settings.min_area:
             return None
         slot_of[1:] = 1
         return slot_of
     shown = [i for i, area in template.items() if area > settings.min_area]
     seen = {i for i, area in current.items() if area > settings.min_area}
-    if settings.objects == "sampled":
+    if settings.object_sampling == "sampled":
         shown = [i for i in shown if i in seen]
     chosen = rng.permutation(np.array(shown, np.intp))[: settings.slots]
     if not seen.intersection(chosen.tolist()):

@@ -17,7 +17,8 @@ import jax
 import numpy as np
 from absl import flags, logging
 
-from data_pipelines.examples import Example, ExampleSettings, MaskCache, make_example
+from data_pipelines.config import ExampleSettings
+from data_pipelines.examples import Example, MaskCache, make_example
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import CorruptImageError
@@ -98,7 +99,10 @@ class Loader:
         self._fingerprint = json.dumps(
             {
                 "sources": [[len(s.lengths), sum(s.lengths), weight] for s, weight in sources],
-                "settings": dataclasses.asdict(settings),
+                "settings": {
+                    field.name: getattr(settings, field.name)
+                    for field in dataclasses.fields(ExampleSettings)
+                },
                 "batch_size": batch_size * process_count,
                 "seed": seed,
             }

@@ -11,21 +11,14 @@ A dataset is named by a string:
 In a config `{root}` in a name stands for its `data.root`: `videos={root}/DAVIS:train`.
 """
 
-import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from data_pipelines import DEFAULT_DATA_DIR, builders, built_sources, sources
-from data_pipelines.examples import ExampleSettings
+from data_pipelines.config import DataConfig
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
-from ranet_jax.training import augment
-
-DEFAULT_ROOT = "data"
-NO_AUGMENTATION = augment.IDENTITY
-_LOADER_SETTINGS = ("batch_size", "max_corrupt", "seed", "threads", "workers")
 
 
 def open_source(
@@ -57,109 +50,40 @@ def open_source(
     return built_sources.TfdsSource(builder, split or "train", exclude=exclude)
 
 
+def open_sources(data: DataConfig) -> list[tuple[Source, float]]:
+    """The sources to train on, each with its weight.
+
+    Raises:
+        InputError: a dataset is not there.
+    """
+    return [
+        (open_source(data.in_root(name), data.data_dir, data.exclude), weight)
+        for name, weight in data.sets
+    ]
+
+
 def open_loader(
-    sets: Sequence[tuple[str, float]],
+    data: DataConfig,
     *,
-    batch_size: int,
-    data_dir: str | Path = DEFAULT_DATA_DIR,
-    exclude: Collection[str] = (),
-    seed: int = 0,
+    seed: int,
     local_devices: int = 1,
     process_index: int = 0,
     process_count: int = 1,
-    workers: int = 0,
-    threads: int = 4,
-    max_corrupt: float = 0.01,
-    **settings: Any,
 ) -> Loader:
-    """A loader of named datasets.
-
-    Args:
-        sets: name and weight of each.
-        batch_size: examples in a batch of this process.
-        data_dir: where built sets are kept.
-        exclude: names of videos to leave out, such as those held out to evaluate on.
-        seed: see `Loader`, as for all up to `max_corrupt`.
-        local_devices: devices of this process.
-        process_index: this process's number.
-        process_count: number of processes.
-        workers: processes that make batches.
-        threads: threads in each.
-        max_corrupt: share of unreadable frames to put up with.
-        **settings: the attributes of `ExampleSettings`.
+    """The loader of one process; see `Loader` for the arguments.
 
     Raises:
-        InputError: a dataset is not there, or a setting is unknown or out of range.
+        InputError: a dataset is not there, or the batch cannot be shared out.
     """
     return Loader(
-        [(open_source(name, data_dir, exclude), weight) for name, weight in sets],
-        example_settings(**settings),
-        batch_size=batch_size,
+        open_sources(data),
+        data,
+        batch_size=data.batch_size // process_count,
         seed=seed,
         local_devices=local_devices,
         process_index=process_index,
         process_count=process_count,
-        workers=workers,
-        threads=threads,
-        max_corrupt=max_corrupt,
+        workers=data.workers,
+        threads=data.threads,
+        max_corrupt=data.max_corrupt,
     )
-
-
-def example_settings(**settings: Any) -> ExampleSettings:
-    """`ExampleSettings` that answers a misspelt name with a sentence."""
-    _refuse_unknown("data", settings, ExampleSettings.__dataclass_fields__)
-    return ExampleSettings(**settings)
-
-
-def source_settings(section: Mapping[str, Any]) -> dict[str, Any]:
-    """What the `data` section of a config says about sources and examples, `{root}` replaced.
-
-    Raises:
-        InputError: a setting is unknown.
-    """
-    wanted = ("sets", "data_dir", "exclude", *ExampleSettings.__dataclass_fields__)
-    _refuse_unknown("data", section, (*wanted, "root", *_LOADER_SETTINGS))
-    settings = {name: section[name] for name in wanted if name in section}
-    if "sets" in settings:
-        if any(len(pair) != 2 or isinstance(pair, str) for pair in settings["sets"]):
-            raise InputError(
-                f"data.sets is {settings['sets']!r}: it has to be pairs of a dataset and a weight, "
-                "such as (('ecssd', 1.0),)."
-            )
-        root = section.get("root", DEFAULT_ROOT)
-        settings["sets"] = [(in_root(name, root), weight) for name, weight in settings["sets"]]
-    return settings
-
-
-def loader_settings(section: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `open_loader` that the `data` section of a config has.
-
-    Raises:
-        InputError: a setting is unknown.
-    """
-    return source_settings(section) | {
-        name: section[name] for name in _LOADER_SETTINGS if name in section
-    }
-
-
-def in_root(name: str, root: str | Path) -> str:
-    """A dataset's name, or a path, with `root` in the place of `{root}`."""
-    return name.replace("{root}", os.path.expanduser(root))
-
-
-def augmentation_settings(section: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `augment.augment` from the sections `augment` and `data` of a config.
-
-    Raises:
-        InputError: a setting is unknown.
-    """
-    _refuse_unknown("augment", section, augment.IDENTITY)
-    return {**section, "frame_scale": data.get("frame_scale", 1)}
-
-
-def _refuse_unknown(title: str, section: Mapping[str, Any], known: Iterable[str]) -> None:
-    unknown = sorted(set(section) - set(known))
-    if unknown:
-        raise InputError(
-            f"There is no setting {title}.{unknown[0]}: choose from {', '.join(sorted(known))}."
-        )

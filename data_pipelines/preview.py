@@ -1,15 +1,13 @@
 """A contact sheet of what the network will see: template, current frame, previous mask, target."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from data_pipelines.loader import Loader
-from ranet_jax.training import augment
+from data_pipelines.loader import Batch, Loader
 
 COLUMNS = ("template", "current frame", "previous mask", "target")
 _GAP, _HEADING = 4, 18
@@ -21,22 +19,27 @@ _COLORS = np.array(
 
 
 def contact_sheet(
-    loader: Loader, *, rows: int, key: jax.Array, tile_width: int, augmentation: Mapping[str, Any]
+    loader: Loader,
+    augment: Callable[[jax.Array, Batch], Mapping[str, jax.Array]],
+    *,
+    rows: int,
+    key: jax.Array,
+    tile_width: int,
 ) -> Image.Image:
-    """One row for every example: what `augment.augment` makes of the loader's next ones.
+    """One row for every example: what the augmentation makes of the loader's next ones.
 
     Args:
         loader: batches for one device.
+        augment: from a key and a batch to what the network sees, as `training.augment.augment`.
         rows: number of examples.
-        key: the augmentation's.
+        key: of the augmentation.
         tile_width: width of a picture on the sheet, pixels.
-        augmentation: the arguments of `augment.augment`.
     """
     tiles: list[list[np.ndarray]] = []
     while len(tiles) < rows:
         key, this = jax.random.split(key)
         batch = {name: array[0] for name, array in next(loader).items()}
-        seen = jax.device_get(augment.augment(this, batch, **augmentation))
+        seen = jax.device_get(augment(this, batch))
         tiles += [_tiles(seen, i) for i in range(len(seen["image"]))]
     return _arrange(tiles[:rows], COLUMNS, tile_width)
 

@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from ml_collections import ConfigDict
 from PIL import Image
 
-from ranet_jax.training import config_file
+from ranet_jax.training.config import TrainConfig, read
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED, HELD_OUT = ("ant", "bee", "cat"), ("dog", "eel")
@@ -54,9 +53,9 @@ def overrides(root: Path, **changes) -> list[str]:
         "steps": 4,
         "optimizer.warmup_steps": 2,
         "optimizer.schedule": "constant",  # whatever the number of steps, one program
-        "held_out.sequences": HELD_OUT,
-        "held_out.frames": 4,
-        "held_out.every": 4,
+        "eval.sequences": HELD_OUT,
+        "eval.frames": 4,
+        "eval.every": 4,
         "log.every": 2,
         "log.pictures": 0,
         "log.checkpoint": 2,
@@ -64,9 +63,9 @@ def overrides(root: Path, **changes) -> list[str]:
     return [f"--config.{name}={value}" for name, value in values.items()]
 
 
-def config(root: Path, **changes) -> ConfigDict:
+def config(root: Path, **changes) -> TrainConfig:
     """The config of a small run."""
-    return config_file.read(ROOT / "configs/tiny.py", overrides(root, **changes))
+    return read(ROOT / "configs/tiny.py", overrides(root, **changes))
 
 
 def start_command(root: Path, workdir: Path, *arguments: str, **changes) -> subprocess.Popen:

@@ -93,7 +93,7 @@ def test_an_installed_wheel_trains_tiny_for_ten_steps(installed, tmp_path):
     ranet = installed / "ranet"
     assert run(ranet, "--version") == f"ranet {ranet_jax.__version__}\n"
     small_run.write_data(tmp_path / "data")
-    overrides = small_run.overrides("data", steps=10, held_out__every=10)
+    overrides = small_run.overrides("data", steps=10, eval__every=10)
     run(ranet, "train", "--config", "tiny", "--workdir", "runs/tiny", *overrides)
     lines = (tmp_path / "runs/tiny/metrics.jsonl").read_text().splitlines()
     assert max(json.loads(line)["step"] for line in lines) == 10

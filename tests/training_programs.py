@@ -47,6 +47,16 @@ def _setup(mode: str, **settings):
     return model, init_params(model, seed=0), batch
 
 
+def config(*overrides: str, page: str = "tiny.py", **sections):
+    """A page of `configs/` with overrides, and with whole sections in the place of its own."""
+    import dataclasses
+
+    from ranet_jax.training.config import read
+
+    path = Path(__file__).resolve().parents[1] / "configs" / page
+    return dataclasses.replace(read(path, [f"--config.{o}" for o in overrides]), **sections)
+
+
 def _flat(tree) -> dict[str, np.ndarray]:
     import flax.traverse_util
 
@@ -62,25 +72,19 @@ def devices(out: Path) -> None:
     import jax
     import optax
 
-    from ranet_jax.training import train_step as train
-    from ranet_jax.training.augment import IDENTITY
+    from ranet_jax.training.config import AugmentConfig
+    from ranet_jax.training.train_step import create_state, make_step
 
     # Neither ranks nor maxima nor warps: rounding lets maps change places, and pixels of a mask.
     model, params, batch = _setup("single", ranking="none")
-    views = {**IDENTITY, "crop": 0.2, "flip": 0.5}
+    views = AugmentConfig(crop=0.2, flip=0.5)
     # Not Adam, which turns the rounding of a gradient that is zero into a whole step.
     optimizer = optax.sgd(1e-3)
     results = {}
     for name, count, parts in (("one", 1, 1), ("eight", 8, 1), ("parts", 1, 2)):
-        step = train.make_step(
-            model,
-            optimizer,
-            augmentation=views,
-            ema_decay=0.9,
-            grad_accum_steps=parts,
-            devices=jax.devices()[:count],
-        )
-        state = train.create_state(params, optimizer, seed=3, ema_decay=0.9)
+        overrides = "optimizer.ema_decay=0.9", f"optimizer.grad_accum_steps={parts}"
+        step = make_step(model, optimizer, config(*overrides, augment=views), jax.devices()[:count])
+        state = create_state(params, optimizer, seed=3, ema_decay=0.9)
         state, metrics = step(state, _spread(batch, count))
         results |= {f"{name}:{k}": np.asarray(v) for k, v in metrics.compute().items()}
         results |= {f"{name}:params/{k}": v for k, v in _flat(state.params).items()}
@@ -92,15 +96,15 @@ def devices(out: Path) -> None:
 
 def learning(out: Path) -> None:
     """Steps on one batch, for several objects, with a frozen backbone and rematerialisation."""
-    from ranet_jax.training import train_step as train
+    from ranet_jax.training.config import AugmentConfig, OptimizerConfig
     from ranet_jax.training.optimizer import make_optimizer
+    from ranet_jax.training.train_step import averaged_params, create_state, make_step
 
     model, params, batch = _setup("multi", remat=True)
-    optimizer = make_optimizer(learning_rate=3e-3, steps=40, backbone_lr_multiplier=0)
-    from ranet_jax.training.augment import IDENTITY
-
-    step = train.make_step(model, optimizer, augmentation=IDENTITY, freeze_backbone=True)
-    state = train.create_state(params, optimizer, seed=0)
+    adam = OptimizerConfig(learning_rate=3e-3, backbone_lr_multiplier=0)
+    optimizer = make_optimizer(adam, steps=40)
+    step = make_step(model, optimizer, config(augment=AugmentConfig(), optimizer=adam))
+    state = create_state(params, optimizer, seed=0)
     measured = []
     for _ in range(25):
         state, metrics = step(state, _spread(batch, 1))
@@ -109,7 +113,7 @@ def learning(out: Path) -> None:
         key: np.array([np.asarray(one.compute()[key]) for one in measured])
         for key in ("loss", "iou", "gradient_norm")
     }
-    results |= {f"params/{k}": v for k, v in _flat(train.averaged_params(state)).items()}
+    results |= {f"params/{k}": v for k, v in _flat(averaged_params(state)).items()}
     results |= {f"start/{k}": v for k, v in _flat(params).items()}
     np.savez(out, **results)
 
@@ -124,8 +128,6 @@ def pages(out: Path, *names: str) -> None:
     """A step of every page, of a network and a picture so small that it takes seconds."""
     import jax
 
-    from ranet_jax.training import config as configs
-
     # One rate for all: it is part of the program.
     small = [
         "optimizer.learning_rate=1e-4",
@@ -139,12 +141,9 @@ def pages(out: Path, *names: str) -> None:
     ]
     programs = {}
     for name in names:
-        page, _, variant = name.partition(":")
-        path = Path(__file__).resolve().parents[1] / "configs" / f"{page}.py"
-        config = configs.read(
-            f"{path}:{variant}" if variant else str(path), [f"--config.{s}" for s in small]
-        )
-        programs.setdefault(_program_of(config), {})[name] = config
+        page, colon, variant = name.partition(":")
+        given = config(*small, page=f"{page}.py{colon}{variant}")
+        programs.setdefault(_program_of(given), {})[name] = given
     results = {"programs": np.asarray(len(programs))}
     for alike in programs.values():
         results |= _step_of_each(alike)
@@ -155,19 +154,14 @@ def pages(out: Path, *names: str) -> None:
 
 def _program_of(config) -> tuple:
     """What pages have in common whose steps are one program."""
-    from ranet_jax.training import config as configs
+    import dataclasses
+
     from ranet_jax.training.augment import STATIC
 
-    step = configs.step_arguments(config)
-    static = {name: step["augmentation"][name] for name in STATIC}
-    settings = configs.optimizer_arguments(config) | static
-    return (
-        configs.model_of(config),
-        config.data.slots,
-        *sorted(settings.items()),
-        step["grad_accum_steps"],
-        bool(step["ema_decay"]),
-    )
+    optimizer = dataclasses.replace(config.optimizer, ema_decay=0.0)
+    static = tuple(config.augmentation[name] for name in STATIC)
+    has_mean = config.optimizer.ema_decay > 0
+    return config.network(), config.data.slots, optimizer, static, has_mean
 
 
 def _step_of_each(alike) -> dict[str, np.ndarray]:
@@ -177,23 +171,23 @@ def _step_of_each(alike) -> dict[str, np.ndarray]:
     from test_augment import host_batch
 
     from ranet_jax.models.initialization import init_params
-    from ranet_jax.training import config as configs
-    from ranet_jax.training import train_step as train
     from ranet_jax.training.optimizer import make_optimizer
+    from ranet_jax.training.train_step import create_state, make_step
 
     first = next(iter(alike.values()))
-    model = configs.model_of(first)
+    model = first.network()
     params = init_params(model, seed=0)
-    optimizer = make_optimizer(**configs.optimizer_arguments(first))
-    program = train.make_step(model, optimizer, **configs.step_arguments(first)).program
+    optimizer = make_optimizer(first.optimizer, first.steps)
+    program = make_step(model, optimizer, first).program
     slots = first.data.slots
     batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots)
     batch = _spread(_enlarged(batch, first.data.frame_scale), 1)
     results = {}
     for name, config in alike.items():
-        step = train.make_step(model, optimizer, **configs.step_arguments(config))
-        state = train.create_state(params, optimizer, **configs.state_arguments(config))
-        state, metrics = dataclasses.replace(step, program=program)(state, batch)
+        step = dataclasses.replace(make_step(model, optimizer, config), program=program)
+        ema_decay = config.optimizer.ema_decay
+        state = create_state(params, optimizer, seed=config.seed, ema_decay=ema_decay)
+        state, metrics = step(state, batch)
         results[f"{name}/loss"] = np.asarray(metrics.compute()["loss"])
         for module, before in params.items():
             after = _flat(state.params[module])

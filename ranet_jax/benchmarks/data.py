@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from data_pipelines.config import ExampleSettings
 from data_pipelines.decoding import decode_image
-from data_pipelines.examples import ExampleSettings
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
 from ranet_jax.inference.boxes import host_extent

@@ -1,18 +1,21 @@
 """`ranet data build | preview | bench`."""
 
 import argparse
+import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from data_pipelines import DEFAULT_DATA_DIR
+from data_pipelines.config import Crops, DataConfig, ObjectSampling
 from ranet_jax import extras
 from ranet_jax.cli.compile_cache import add_cache_argument
 from ranet_jax.errors import InputError
 
-_SETTING_OPTIONS = ("height", "width", "slots", "objects", "crops", "jitter")
+_SETTING_OPTIONS = ("height", "width", "slots", "object_sampling", "crops", "jitter")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -76,7 +79,6 @@ def _add_bench(commands: Any) -> None:
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir",
-        type=Path,
         default=None,
         help=f"where built sets are kept (default {DEFAULT_DATA_DIR})",
     )
@@ -102,8 +104,8 @@ def _add_data_options(parser: argparse.ArgumentParser, batch_size: int) -> None:
     parser.add_argument("--height", type=int, help="rows of the network's input (default 480)")
     parser.add_argument("--width", type=int, help="columns of the network's input (default 864)")
     parser.add_argument("--slots", type=int, help="object slots (default 1)")
-    parser.add_argument("--objects", choices=("merged", "sampled", "multi"))
-    parser.add_argument("--crops", choices=("object", "frame"))
+    parser.add_argument("--object-sampling", choices=get_args(ObjectSampling))
+    parser.add_argument("--crops", choices=get_args(Crops))
     parser.add_argument("--jitter", type=float, help="of the crops (default 0.1)")
     parser.add_argument(
         "--no-augmentation", action="store_true", help="show the crops as they are at test time"
@@ -144,17 +146,18 @@ def preview(arguments: argparse.Namespace) -> None:
 
     from data_pipelines import pipeline
     from data_pipelines import preview as sheets
+    from ranet_jax.training.augment import augment
 
     if arguments.rows < 1 or arguments.tile < 16:
         raise InputError("A sheet needs --rows of 1 or more and --tile of 16 or more.")
     data, augmentation = _sections(arguments)
-    loader = pipeline.open_loader(**data, batch_size=arguments.batch_size, threads=0)
+    loader = pipeline.open_loader(data, seed=arguments.seed)
     sheet = sheets.contact_sheet(
         loader,
+        functools.partial(augment, **augmentation),
         rows=arguments.rows,
         key=jax.random.key(arguments.seed),
         tile_width=arguments.tile,
-        augmentation=augmentation,
     )
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = arguments.out.with_name(f".{arguments.out.name}.part")
@@ -172,13 +175,11 @@ def bench(arguments: argparse.Namespace) -> None:
     if min(arguments.examples, arguments.repeats, arguments.batch_size) < 1:
         raise InputError("--examples, --repeats and --batch-size are 1 or more.")
     data, augmentation = _sections(arguments)
-    sets, data_dir, seed = data.pop("sets"), data.pop("data_dir"), data.pop("seed")
-    exclude = data.pop("exclude", ())
     lines = measurements.report(
-        [(pipeline.open_source(name, data_dir, exclude), weight) for name, weight in sets],
-        pipeline.example_settings(**data),
+        pipeline.open_sources(data),
+        data,
         batch_size=arguments.batch_size,
-        seed=seed,
+        seed=arguments.seed,
         examples=arguments.examples,
         repeats=arguments.repeats,
         augmentation=augmentation,
@@ -187,26 +188,28 @@ def bench(arguments: argparse.Namespace) -> None:
         print(line, flush=True)
 
 
-def _sections(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+def _sections(arguments: argparse.Namespace) -> tuple[DataConfig, dict[str, Any]]:
     """What to draw from and how, and the augmentation: the config's, then the options'."""
-    from data_pipelines import pipeline
-    from ranet_jax.training import config_file
+    from ranet_jax.training.augment import IDENTITY
+    from ranet_jax.training.config import read
 
     if arguments.overrides and not arguments.config:
         raise InputError(f"{arguments.overrides[0]} overrides a config: name one with --config.")
-    config = config_file.read(arguments.config, arguments.overrides) if arguments.config else {}
+    config = read(arguments.config, arguments.overrides) if arguments.config else None
+    given = dataclasses.asdict(config.data) if config else {}
     options = {name: getattr(arguments, name) for name in (*_SETTING_OPTIONS, "data_dir")}
-    data = pipeline.source_settings(config.get("data", {}))
-    data |= {name: value for name, value in options.items() if value is not None}
+    given |= {name: value for name, value in options.items() if value is not None}
     if arguments.sets:
-        data["sets"] = [_weighted(text) for text in arguments.sets]
-    if not data.get("sets"):
+        given["sets"] = tuple(map(_weighted, arguments.sets))
+    if "sets" not in given:
         raise InputError("Say what to draw from: --set NAME, or a --config with data.sets.")
-    data.setdefault("data_dir", DEFAULT_DATA_DIR)
-    data["seed"] = arguments.seed
+    # No threads and no workers: a few batches are made sooner than those start.
+    given |= {"batch_size": arguments.batch_size, "workers": 0, "threads": 0}
+    data = DataConfig(**given)
+    augmentation = dataclasses.asdict(config.augment) if config else {}
     if arguments.no_augmentation:
-        return data, pipeline.NO_AUGMENTATION
-    return data, pipeline.augmentation_settings(config.get("augment", {}), data)
+        augmentation = IDENTITY
+    return data, {**augmentation, "frame_scale": data.frame_scale}
 
 
 def _weighted(text: str) -> tuple[str, float]:

@@ -4,10 +4,13 @@ import argparse
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ranet_jax import extras
 from ranet_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from ranet_jax.training.config import TrainConfig
 
 _EXAMPLE = "ranet train --config configs/tiny.py --workdir runs/tiny --config.data.root=data"
 
@@ -61,24 +64,25 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains, or says what would be trained.
 
     Raises:
-        InputError: see `config.check`.
+        InputError: see `config.read` and `checks.check`.
     """
     extras.require("train", "ranet train")
     if arguments.workdir is None and not (arguments.dry_run or arguments.memory):
         raise InputError("Say where the run is to be kept: --workdir FOLDER.")
     if arguments.workdir and arguments.workdir.exists() and not arguments.workdir.is_dir():
         raise InputError(f"{arguments.workdir} is a file: give --workdir a folder.")
-    from ranet_jax.training import config as configs
+    from ranet_jax.training.config import read
 
-    config = configs.read(arguments.config, arguments.overrides)
+    config = read(arguments.config, arguments.overrides)
     # The rest is checked in the run: it asks for devices, which processes have to join for first.
-    configs.check_structure(config)
     if arguments.memory:
         for line in describe_memory(config):
             print(line, flush=True)
         return
     if arguments.dry_run:
-        configs.check(config)
+        from ranet_jax.training.checks import check
+
+        check(config)
         for line in describe(config):
             print(line, flush=True)
         return
@@ -93,36 +97,29 @@ def _joined(arguments: argparse.Namespace) -> AbstractContextManager:
     others = {name: getattr(arguments, name) for name in ("coordinator", "processes", "process")}
     if not arguments.distributed and not any(value is not None for value in others.values()):
         return nullcontext()
-    from ranet_jax.training import distributed as pods
+    from ranet_jax.training import distributed
 
-    return pods.join(**others)
+    return distributed.initialize(**others)
 
 
-def describe_memory(config: Any) -> Iterator[str]:
+def describe_memory(config: "TrainConfig") -> Iterator[str]:
     """Lines about the memory of a step, for the data's size and slots."""
     import jax
 
-    from ranet_jax.training import config as configs
     from ranet_jax.training import memory
 
-    size = config.data.height, config.data.width
     yield (
-        f"Examples a device of {config.name}, {size[0]}x{size[1]}, {config.data.slots} slots, "
-        f"{config.precision}; by the compiler for {jax.devices()[0].device_kind}, using "
-        f"{memory.USABLE:.0%} of the memory:"
+        f"Examples a device of {config.name}, {config.data.height}x{config.data.width}, "
+        f"{config.data.slots} slots, {config.precision}; by the compiler for "
+        f"{jax.devices()[0].device_kind}, using {memory.USABLE:.0%} of the memory:"
     )
-    yield from memory.table(
-        configs.model_of(config),
-        size=size,
-        slots=config.data.slots,
-        optimizer=configs.optimizer_arguments(config),
-        step=configs.step_arguments(config),
-    )
+    yield from memory.table(config)
 
 
-def describe(config: Any) -> Iterator[str]:
+def describe(config: "TrainConfig") -> Iterator[str]:
     """Lines about a checked config: its settings, parameters, data, and how a batch is shared."""
-    yield from _settings(config)
+    # The settings in the words of an override, ready to be copied.
+    yield from (f"{name} = {value!r}" for name, value in config.flat())
     yield ""
     yield from _parameters(config)
     yield ""
@@ -131,45 +128,34 @@ def describe(config: Any) -> Iterator[str]:
     yield "Nothing was trained and nothing was written."
 
 
-def _settings(config: Any, prefix: str = "") -> Iterator[str]:
-    """In the words of an override, ready to be copied."""
-    for name, value in config.items():
-        if hasattr(value, "items"):
-            yield from _settings(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name} = {value!r}"
-
-
-def _parameters(config: Any) -> Iterator[str]:
+def _parameters(config: "TrainConfig") -> Iterator[str]:
     from clu import parameter_overview
 
     from ranet_jax.models.initialization import abstract_params
-    from ranet_jax.training import config as configs
 
-    params = abstract_params(configs.model_of(config))
+    params = abstract_params(config.network())
     for module, inside in params.items():
         yield f"{parameter_overview.count_parameters(inside):>12,}  {module}"
     yield f"{parameter_overview.count_parameters(params):>12,}  parameters"
 
 
-def _data(config: Any) -> Iterator[str]:
-    from data_pipelines import pipeline
-    from ranet_jax.training import config as configs
+def _data(config: "TrainConfig") -> Iterator[str]:
+    from data_pipelines.pipeline import open_sources
 
-    arguments = configs.loader_arguments(config)
-    total = sum(weight for _, weight in arguments["sets"])
-    for name, weight in arguments["sets"]:
-        source = pipeline.open_source(name, arguments["data_dir"], arguments["exclude"])
+    total = sum(weight for _, weight in config.data.sets)
+    for (name, weight), (source, _) in zip(
+        config.data.sets, open_sources(config.data), strict=True
+    ):
         frames = sum(source.lengths)
         passes = config.steps * config.data.batch_size * weight / total / frames
         videos = f" in {len(source.videos)} videos" if source.videos else ""
         yield (
-            f"{frames:>12,}  images{videos} of {name}, {weight / total:.0%} of all examples, "
-            f"{passes:.3g} times through"
+            f"{frames:>12,}  images{videos} of {config.data.in_root(name)}, {weight / total:.0%} "
+            f"of all examples, {passes:.3g} times through"
         )
 
 
-def _batch(config: Any) -> Iterator[str]:
+def _batch(config: "TrainConfig") -> Iterator[str]:
     import jax
 
     devices, parts = jax.device_count(), config.optimizer.grad_accum_steps

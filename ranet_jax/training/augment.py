@@ -9,6 +9,7 @@ Positions are (x, y) with -1 and 1 at the edges of the picture, as are displacem
 width or height.
 """
 
+import dataclasses
 import functools
 from typing import Any, TypedDict
 
@@ -18,19 +19,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 
 from ranet_jax.array_typing import Frame, ObjectMasks, Valid
+from ranet_jax.training.config import AugmentConfig
 
 CONTROL_POINTS = 4  # along each side
-# The settings of `augment` that leave the picture alone.
-IDENTITY = {
-    "warp": 0.0,
-    "rotation": 0.0,
-    "scale": (1.0, 1.0),
-    "crop": 0.0,
-    "flip": 0.0,
-    "color": 0.0,
-    "previous_warp": 0.0,
-    "coarsening": 0.0,
-}
+# The settings of `augment` that leave the image alone.
+IDENTITY = dataclasses.asdict(AugmentConfig())
 # The settings that shape the program. The others are traced: another strength, the same program.
 STATIC = ("color", "coarsening", "frame_scale")
 

@@ -1,255 +1,225 @@
-"""The door between a config and the rest: what a config says, as plain arguments.
+"""All settings of a run: what a page of `configs/` says, as typed and checked dataclasses.
 
-    config = read("configs/tiny.py", ["--config.steps=500"])     # ranet_jax.training.config_file
-    check(config)                                                # refuses what cannot be trained
-    model, params = initial_params(config)
-    optimizer = make_optimizer(**optimizer_arguments(config))
-    state = create_state(params, optimizer, **state_arguments(config))
-    step = make_step(model, optimizer, **step_arguments(config))
-    loader = pipeline.open_loader(
-        **loader_arguments(config, local_devices=4, process_index=0, process_count=2)
-    )
-    HeldOut(**held_out_arguments(config))                        # or None: never
-    log_arguments(config), online_arguments(config), provenance(config)
+    config = read("configs/tiny.py", ["--config.steps=500"])
+    config.data.height, config.optimizer.learning_rate
 
-`check` asks JAX for its devices and processes: on several hosts call it after they were joined.
-`check_structure` asks for nothing but the config.
+A setting is declared here (those of `data` in `data_pipelines/`), gets its value in
+`configs/paper.py`, and is read where it has its effect.
 """
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from ml_collections import ConfigDict
-
-from ranet_jax.array_typing import Params
+from data_pipelines.pipeline import DataConfig
+from ranet_jax.checkpoints.checkpoint import PRECISIONS
 from ranet_jax.errors import InputError
-from ranet_jax.models.ranet import RANet
-from ranet_jax.training import schema
-from ranet_jax.training.config_file import read
+from ranet_jax.evaluation.davis import Dataset
+from ranet_jax.io.settings import Settings, choice, flag, names, number, setting, text, whole
+from ranet_jax.models import ranet
+from ranet_jax.models.aggregation import Aggregation
+from ranet_jax.models.ranking import ScoreGradient
+from ranet_jax.models.resnet import STAGES
 
-__all__ = [
-    "check",
-    "check_batch",
-    "check_structure",
-    "held_out_arguments",
-    "initial_params",
-    "loader_arguments",
-    "log_arguments",
-    "model_of",
-    "online_arguments",
-    "optimizer_arguments",
-    "provenance",
-    "read",
-    "state_arguments",
-    "step_arguments",
-]
+MAX_STEPS = 10**9
 
 
-def check(config: ConfigDict) -> None:
-    """Refuses a config that cannot be trained, before anything heavy is done.
+def _is_scale(value: Any) -> bool:
+    def positive(x: Any) -> bool:
+        return isinstance(x, (int, float)) and not isinstance(x, bool) and 0 < x <= 100
 
-    Raises:
-        InputError: with one sentence: a setting is unknown or out of range, settings do not go
-            together, or the data or the checkpoint to start from is missing or does not fit.
-    """
-    import jax
+    pair = isinstance(value, tuple) and len(value) == 2
+    return pair and all(map(positive, value)) and value[0] <= value[1]
 
-    from ranet_jax.training import data_checks as checks
-    from ranet_jax.training import initialization as start
 
-    check_structure(config)
-    check_batch(config, devices=jax.device_count(), processes=jax.process_count())
-    start.check_fits(model_of(config), config.init_from)
-    checks.check_data(
-        checks.open_sets(config.data.sets, config.data.data_dir, config.data.root),
-        stage=config.stage,
-        exclude=config.data.exclude,
-        held_out=held_out_arguments(config),
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig(Settings, section="model"):
+    """The network: fields of `RANet`."""
+
+    mode: ranet.Mode = choice(
+        get_args(ranet.Mode), "one object a sample, or several at once (paper 3.3)"
+    )
+    depth: int = choice(tuple(STAGES), "layers of the ResNet")
+    width: int = whole(8, 1024, "channels of the ResNet's stem; all others scale with it")
+    reduction_size: int = choice((1, 3), "kernel of the encoder's reductions")
+    ranking: ranet.Ranking = choice(
+        get_args(ranet.Ranking), "the paper's ranking, all maps, or their maximum (Table 4)"
+    )
+    correlation: bool = flag("False: features instead of similarity maps (Table 5, -CL)")
+    previous_mask: bool = flag("False: zeros instead of the previous mask (Table 5, -PM)")
+    score_gradient: ScoreGradient = choice(get_args(ScoreGradient), "how the ranking learns")
+    aggregation: Aggregation = choice(get_args(Aggregation), "how objects share out a frame")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig(Settings, section="augment"):
+    """Strengths of the augmentation (see `augment.augment_each`); the defaults change nothing."""
+
+    warp: float = number(
+        0, 1, "largest shift of a point of the thin-plate spline, share of the image", default=0.0
+    )
+    rotation: float = number(0, 180, "largest angle, degrees", default=0.0)
+    scale: tuple[float, float] = setting(
+        _is_scale,
+        "the smallest and the largest magnification, such as (0.75, 1.25)",
+        "smallest and largest magnification",
+        default=(1.0, 1.0),
+    )
+    crop: float = number(
+        0, 1, "largest share of the sides that a crop leaves out", below_high=True, default=0.0
+    )
+    flip: float = number(0, 1, "probability of mirroring left and right", default=0.0)
+    color: float = number(
+        0, 1, "strength of the changes of brightness and color", below_high=True, default=0.0
+    )
+    previous_warp: float = number(
+        0, 1, "largest shift of the second warp, of an image's previous mask", default=0.0
+    )
+    coarsening: float = number(
+        0,
+        1,
+        "how much previous masks are coarsened, share of the width",
+        below_high=True,
+        default=0.0,
     )
 
 
-def check_structure(config: ConfigDict) -> None:
-    """Refuses settings that are out of range or do not go together.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig(Settings, section="optimizer"):
+    """Adam, and what becomes of the weights."""
 
-    Raises:
-        InputError: see above.
-    """
-    schema.check_settings(config)
-    model = model_of(config)
-    data, optimizer = config.data, config.optimizer
-    fitting = ("multi",) if model.mode == "multi" else ("merged", "sampled")
-    if data.objects not in fitting:
-        raise InputError(
-            f"model.mode={model.mode} does not go with data.objects={data.objects}: use "
-            f"data.objects={' or '.join(fitting)}."
-        )
-    _check_slots(data.slots, model.mode)
-    if optimizer.warmup_steps >= config.steps:
-        raise InputError(
-            f"optimizer.warmup_steps is {optimizer.warmup_steps}, but there are only "
-            f"{config.steps} steps: warm up over fewer."
-        )
-    if data.batch_size % optimizer.grad_accum_steps:
-        raise InputError(
-            f"A batch of {data.batch_size} examples cannot be accumulated over "
-            f"{optimizer.grad_accum_steps} parts: choose a data.batch_size that is a multiple of "
-            "optimizer.grad_accum_steps."
-        )
-
-
-def _check_slots(slots: int, mode: str) -> None:
-    if slots > 254 or (slots > 1 and mode == "single"):
-        raise InputError(
-            f"data.slots is {slots}, but model.mode={mode} takes "
-            f"{'one' if mode == 'single' else 'at most 254'}."
-        )
-
-
-def check_batch(config: ConfigDict, *, devices: int, processes: int) -> None:
-    """Refuses a batch that cannot be shared out.
-
-    Args:
-        config: with the size of the batch of all processes together.
-        devices: of all processes together.
-        processes: number of processes.
-
-    Raises:
-        InputError: the batch is no multiple of devices and accumulated parts.
-    """
-    size, parts = config.data.batch_size, config.optimizer.grad_accum_steps
-    if size % (devices * parts):
-        shares = [f"{devices} device{'s' * (devices > 1)}"]
-        shares += [f"{processes} processes"] * (processes > 1)
-        shares += [f"{parts} accumulated parts"] * (parts > 1)
-        raise InputError(
-            f"data.batch_size is {size}, which cannot be shared equally among "
-            f"{' and '.join(shares)}: choose a multiple of {devices * parts}."
-        )
-
-
-def model_of(config: ConfigDict) -> RANet:
-    """The network, computing in the config's precision.
-
-    Raises:
-        InputError: for settings that no network has.
-    """
-    from ranet_jax.checkpoints.checkpoint import PRECISIONS
-
-    return RANet(
-        **config.model,
-        dtype=PRECISIONS[config.precision],
-        remat=config.remat,
+    learning_rate: float = number(0, 100, "the largest rate", above_low=True)
+    warmup_steps: int = whole(0, MAX_STEPS, "the rate grows over so many steps", default=0)
+    schedule: str = choice(("constant", "cosine"), "of the rate after that", default="constant")
+    clip_norm: float = number(0, 1e9, "largest joint norm of the gradients; 0: any", default=0.0)
+    backbone_lr_multiplier: float = number(
+        0, 1000, "rate of the backbone relative to the others'; 0 freezes it", default=1.0
+    )
+    grad_accum_steps: int = whole(
+        1, 65_536, "microbatches that a batch is computed in, to save memory", default=1
+    )
+    ema_decay: float = number(
+        0, 1, "decay of the running mean of the weights; 0: none", below_high=True, default=0.0
     )
 
 
-def initial_params(config: ConfigDict) -> tuple[RANet, Params]:
-    """The network and what it starts from, see `start.initial_params`.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvalConfig(Settings, section="eval"):
+    """Evaluation on videos that are not trained on."""
+
+    dataset: Dataset = choice(get_args(Dataset), "whose lists and protocol to use")
+    root: str = text("folder of the DAVIS package; may hold {root}")
+    split: str = text("name of a split, or path of a list of sequences")
+    sequences: tuple[str, ...] = names("sequences of the split to evaluate on; (): all")
+    frames: int = whole(0, MAX_STEPS, "frames of each sequence, from the first on; 0: all")
+    every: int = whole(0, MAX_STEPS, "steps between two evaluations; 0: never")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LogConfig(Settings, section="log"):
+    """What is written when, in steps."""
+
+    every: int = whole(1, MAX_STEPS, "steps between two lines of the log")
+    pictures: int = whole(0, MAX_STEPS, "steps between two sheets of predictions; 0: never")
+    checkpoint: int = whole(1, MAX_STEPS, "steps between two checkpoints")
+    keep: int = whole(1, 100_000, "checkpoints to keep beside the best")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnlineConfig(Settings, section="online"):
+    """RANet+: learning on the first frame of every video that is evaluated (paper 4.1)."""
+
+    iterations: int = whole(0, 1_000_000, "of learning on each first frame; 0: none")
+    learning_rate: float = number(0, 100, "of these iterations", above_low=True)
+    batch_size: int = whole(1, 1024, "views of the frame in an iteration")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig(Settings):
+    """A run."""
+
+    name: str = text("of the experiment")
+    seed: int = whole(0, 2**32 - 1, "of everything random")
+    steps: int = whole(1, MAX_STEPS, "length of the run")
+    stage: str = choice(("static", "video"), "static images, or videos")
+    init_from: str = text(
+        "what to start from: nothing, a ResNet of ImageNet, checkpoints, or `default`", empty=True
+    )
+    precision: str = choice(tuple(PRECISIONS), "what convolutions compute in")
+    remat: bool = flag("True: activations are computed twice to save memory")
+    model: ModelConfig
+    data: DataConfig
+    augment: AugmentConfig
+    optimizer: OptimizerConfig
+    eval: EvalConfig
+    log: LogConfig
+    online: OnlineConfig
+
+    def check_together(self) -> None:
+        """Refuses settings of different sections that do not go together."""
+        fitting = ("multi",) if self.model.mode == "multi" else ("merged", "sampled")
+        if self.data.object_sampling not in fitting:
+            raise InputError(
+                f"model.mode={self.model.mode} does not go with data.object_sampling="
+                f"{self.data.object_sampling}: use data.object_sampling={' or '.join(fitting)}."
+            )
+        if self.optimizer.warmup_steps >= self.steps:
+            raise InputError(
+                f"optimizer.warmup_steps is {self.optimizer.warmup_steps}, but there are only "
+                f"{self.steps} steps: warm up over fewer."
+            )
+        self.check_batch(devices=1, processes=1)
+
+    def check_batch(self, *, devices: int, processes: int) -> None:
+        """Refuses a batch that cannot be shared out.
+
+        Args:
+            devices: of all processes together.
+            processes: number of processes.
+
+        Raises:
+            InputError: the batch is no multiple of devices and microbatches.
+        """
+        size, microbatches = self.data.batch_size, self.optimizer.grad_accum_steps
+        if size % (devices * microbatches):
+            shares = [f"{devices} device{'s' * (devices > 1)}"]
+            shares += [f"{processes} processes"] * (processes > 1)
+            shares += [f"{microbatches} microbatches"] * (microbatches > 1)
+            raise InputError(
+                f"data.batch_size is {size}, which cannot be shared equally among "
+                f"{' and '.join(shares)}: choose a multiple of {devices * microbatches}."
+            )
+
+    def network(self) -> ranet.RANet:
+        """The network, computing in the config's precision."""
+        return ranet.RANet(
+            **dataclasses.asdict(self.model), dtype=PRECISIONS[self.precision], remat=self.remat
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        return self.data.height, self.data.width
+
+    @property
+    def augmentation(self) -> dict[str, Any]:
+        """Arguments of `augment.augment`."""
+        return dataclasses.asdict(self.augment) | {"frame_scale": self.data.frame_scale}
+
+    @property
+    def eval_root(self) -> Path:
+        """Folder of the DAVIS package to evaluate on."""
+        return Path(self.data.in_root(self.eval.root))
+
+
+def read(page: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The settings of a config page, see `config_file.read`, checked.
 
     Raises:
-        InputError: `init_from` is missing, or of another network.
+        InputError: there is no such page, variant or key; or a value is out of range or does not
+            go with others.
     """
-    from ranet_jax.training import initialization as start
+    from ranet_jax.training import config_file  # needs packages of the extra `train`
 
-    model = model_of(config)
-    return model, start.initial_params(model, config.init_from, seed=config.seed)
-
-
-def optimizer_arguments(config: ConfigDict) -> dict[str, Any]:
-    """Of `optimizer.make_optimizer`."""
-    names = ("learning_rate", "warmup_steps", "schedule", "backbone_lr_multiplier")
-    return {
-        "steps": config.steps,
-        "clip_norm": config.optimizer.clip_norm or None,
-        **{name: config.optimizer[name] for name in names},
-    }
-
-
-def state_arguments(config: ConfigDict) -> dict[str, Any]:
-    """Of `train.create_state`, beside parameters and optimizer."""
-    return {"seed": config.seed, "ema_decay": config.optimizer.ema_decay}
-
-
-def step_arguments(config: ConfigDict) -> dict[str, Any]:
-    """Of `train.make_step`, beside model, optimizer and devices."""
-    from data_pipelines import pipeline
-
-    return {
-        "augmentation": pipeline.augmentation_settings(config.augment, config.data),
-        "ema_decay": config.optimizer.ema_decay,
-        "grad_accum_steps": config.optimizer.grad_accum_steps,
-        "freeze_backbone": config.optimizer.backbone_lr_multiplier == 0,
-    }
-
-
-def loader_arguments(
-    config: ConfigDict, *, local_devices: int = 1, process_index: int = 0, process_count: int = 1
-) -> dict[str, Any]:
-    """Of `data_pipelines.pipeline.open_loader`, for one of the processes.
-
-    Args:
-        config: whose `data.batch_size` is that of all processes together.
-        local_devices: devices of this process.
-        process_index: its number.
-        process_count: number of processes.
-    """
-    from data_pipelines import pipeline
-
-    return pipeline.loader_settings(config.data) | {
-        "batch_size": config.data.batch_size // process_count,
-        "seed": config.seed,
-        "local_devices": local_devices,
-        "process_index": process_index,
-        "process_count": process_count,
-    }
-
-
-def held_out_arguments(config: ConfigDict) -> dict[str, Any] | None:
-    """What to evaluate on while training, or None for never.
-
-    Returns:
-        `dataset`, `root` (a path), `split`, `sequences` (None for all), `frames` (of a sequence,
-        None for all) and `every` (steps).
-    """
-    from data_pipelines import pipeline
-
-    held_out = config.held_out
-    if not held_out.every:
-        return None
-    return {
-        "dataset": held_out.dataset,
-        "root": Path(pipeline.in_root(held_out.root, config.data.root)),
-        "split": held_out.split,
-        "sequences": tuple(held_out.sequences) or None,
-        "frames": held_out.frames or None,
-        "every": held_out.every,
-    }
-
-
-def log_arguments(config: ConfigDict) -> dict[str, int]:
-    """`every`, `pictures` (0: never), `checkpoint` (steps each) and `keep` (checkpoints)."""
-    return {name: config.log[name] for name in schema.SECTIONS["log"]}
-
-
-def online_arguments(config: ConfigDict) -> dict[str, Any]:
-    """`iterations`, `learning_rate` and `batch_size` of learning on a first frame (RANet+)."""
-    return {name: config.online[name] for name in schema.SECTIONS["online"]}
-
-
-def provenance(config: ConfigDict) -> dict[str, Any]:
-    """What a checkpoint says about its training, beside the network's settings.
-
-    `init_from` is "none" where no trained network was started from: an ImageNet backbone, which is
-    named as `backbone`, is no first stage (paper Table 5, "-IP").
-    """
-    from ranet_jax.training import initialization as start
-
-    whole = start.is_trained_network(config.init_from)
-    return {
-        "name": config.name,
-        "stage": config.stage,
-        "init_from": config.init_from if whole else "none",
-        "backbone": "" if whole else config.init_from,
-        "online": {"iterations": 0},
-        "size": [config.data.height, config.data.width],
-        "frame_scale": config.data.frame_scale,
-    }
+    return TrainConfig.read(config_file.read(page, overrides))

@@ -13,7 +13,7 @@ import re
 import runpy
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from ranet_jax.errors import InputError
+from ranet_jax.errors import InputError, did_you_mean
 
 # In a checkout a link to the folder `configs` at its top; a wheel holds the files.
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -56,15 +56,6 @@ def read(config: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
             "ConfigDict or a dict."
         )
     return _override(settings, overrides)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: those most like it, or all there are."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return f"choose from {', '.join(known)}."
 
 
 def _split(config: str) -> tuple[Path, str | None]:

@@ -1,35 +1,21 @@
 """Several processes, on one machine or on the hosts of a pod, as one run."""
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
 
 from ranet_jax.errors import InputError
 
 
-class Membership:
-    """Of a run of several processes; as a context manager it ends in step with the others."""
-
-    def __enter__(self) -> "Membership":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # Leaving waits for the others, who may be waiting for this one where it failed.
-        if kind is None or issubclass(kind, SystemExit):
-            jax.distributed.shutdown()
-
-
-def join(
+@contextmanager
+def initialize(
     *, coordinator: str | None = None, processes: int | None = None, process: int | None = None
-) -> Membership:
-    """Makes this process one of several that train together; call it before JAX is used.
+) -> Iterator[None]:
+    """Makes this process one of several that train together; enter it before JAX is used.
 
-    On a TPU pod and under Slurm nothing needs to be said; elsewhere all three arguments.
+    On leaving, the processes wait for each other. On a TPU pod and under Slurm nothing needs to be
+    said; elsewhere all three arguments.
 
     Args:
         coordinator: HOST:PORT that process 0 listens on and all can reach.
@@ -41,7 +27,7 @@ def join(
             the others cannot be reached.
     """
     _check(coordinator, processes, process)
-    # Of no effect but where there are only CPUs.
+    # Used where the devices are CPUs; ignored elsewhere.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
         jax.distributed.initialize(coordinator, processes, process)
@@ -55,7 +41,13 @@ def join(
             f"Process {process} of {processes} cannot join at {coordinator} "
             f"({str(error).splitlines()[0]}): check that process 0 runs and can be reached there."
         ) from error
-    return Membership()
+    try:
+        yield
+    except SystemExit:
+        jax.distributed.shutdown()
+        raise
+    # After any other error the others may wait for this process where it failed: do not join them.
+    jax.distributed.shutdown()
 
 
 def _check(coordinator: str | None, processes: int | None, process: int | None) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -12,64 +12,53 @@ from jax.experimental import multihost_utils
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import inference, scoring
-from ranet_jax.evaluation.davis import Dataset, Video, read_split
+from ranet_jax.evaluation.davis import Video, read_split
 from ranet_jax.evaluation.scoring import Scores
+from ranet_jax.inference.online_adaptation import OnlineSegmenter
 from ranet_jax.inference.segmenter import Segmenter
 from ranet_jax.models.ranet import RANet
+from ranet_jax.training.config import TrainConfig
 
-_MOST_TOGETHER = 4  # videos in a batch; more only to give every device one
+MAX_TOGETHER = 4  # videos in a batch; more only to give every device one
 
 
-class HeldOut:
+class Evaluator:
     """Segments held-out sequences from their first masks and scores them by the protocol of DAVIS.
 
     The processes of a run share the sequences out and tell each other the scores. What it compiles
     serves the whole run.
     """
 
-    def __init__(
-        self,
-        model: RANet,
-        *,
-        dataset: Dataset,
-        root: Path,
-        split: str,
-        size: tuple[int, int],
-        frame_scale: int = 1,
-        sequences: Sequence[str] | None = None,
-        frames: int | None = None,
-    ):
+    def __init__(self, model: RANet, config: TrainConfig):
         """Finds the sequences; no frame is read yet.
 
         Args:
             model: the network.
-            dataset: whose lists and protocol to use.
-            root: folder of the DAVIS package.
-            split: of it, or the path of a text file of sequence names.
-            size: height and width of the network's input.
-            frame_scale: how many times as large frames are kept.
-            sequences: keep these alone.
-            frames: only so many frames of each, from the first one on.
+            config: which sequences, the input size, and whether the network first learns on every
+                first frame.
 
         Raises:
             InputError: something is missing, or there are too few frames or masks to score.
         """
-        videos = read_split(Path(root), dataset, split, sequences=sequences)
-        self._videos = [_shortened(video, frames) for video in videos]
-        self._model, self._dataset = model, dataset
-        self._seen_at = {"size": tuple(size), "frame_scale": frame_scale}
+        wanted = config.eval
+        videos = read_split(
+            config.eval_root, wanted.dataset, wanted.split, sequences=wanted.sequences or None
+        )
+        self._videos = [_shortened(video, wanted.frames or None) for video in videos]
+        self._model, self._config, self._dataset = model, config, wanted.dataset
         for video in self._videos:
             _check(video)
         mine = self._videos[jax.process_index() :: jax.process_count()]
-        most = max(_MOST_TOGETHER, jax.local_device_count())
+        one_each = config.online.iterations > 0  # the network learns on one first frame at a time
+        most = 1 if one_each else max(MAX_TOGETHER, jax.local_device_count())
         # As many in each group as can be: every group is filled up to the same size.
         self._together = -(-len(mine) // -(-len(mine) // most)) if mine else 1
-        self._groups = inference.group_videos(mine, self._together, dataset) if mine else []
+        self._groups = inference.group_videos(mine, self._together, self._dataset) if mine else []
 
     def __call__(
         self, params: Params, *, on_frame: Callable[[int], None] = lambda count: None
     ) -> Iterator[tuple[str, float]]:
-        """Name and value of what is measured: `held_out/J` and `held_out/F`, means over objects.
+        """Name and value of what is measured: `eval/J` and `eval/F`, means over objects.
 
         Every process has to ask, with the same parameters, and gets the same answer.
 
@@ -90,13 +79,20 @@ class HeldOut:
         if jax.process_count() > 1:
             table = np.asarray(multihost_utils.process_allgather(table)).sum(axis=0)
         j, f, objects = table.sum(axis=0, dtype=np.float64)
-        yield "held_out/J", float(j / objects)
-        yield "held_out/F", float(f / objects)
+        yield "eval/J", float(j / objects)
+        yield "eval/F", float(f / objects)
+
+    def _segmenter(self, params: Params) -> Segmenter:
+        config, online = self._config, self._config.online
+        given = {"size": config.size, "frame_scale": config.data.frame_scale}
+        given["devices"] = jax.local_devices()
+        if not online.iterations:
+            return Segmenter(self._model, params, **given)
+        given |= dataclasses.asdict(online)
+        return OnlineSegmenter(self._model, params, progress=False, **given)
 
     def _scores(self, params: Params, on_frame) -> Iterator[tuple[str, Scores]]:
-        devices = jax.local_devices()
-        segmenter = Segmenter(self._model, params, **self._seen_at, devices=devices)
-        filled = _Filled(segmenter, self._together)
+        filled = _Filled(self._segmenter(params), self._together)
         with tempfile.TemporaryDirectory() as folder:
             for group in self._groups:
                 segmented = inference.segment_group(
@@ -138,10 +134,10 @@ def _check(video: Video) -> None:
     if not video.annotated:
         raise InputError(
             f"{video.name} has no annotations to evaluate with: leave it out of "
-            "held_out.sequences, or choose another held_out.split."
+            "eval.sequences, or choose another eval.split."
         )
     if not video.scored_stems:
         raise InputError(
             f"{video.name} is cut to {len(video.stems)} frames, of which the first and the last do "
-            "not count: give held_out.frames of 3 or more."
+            "not count: give eval.frames of 3 or more."
         )

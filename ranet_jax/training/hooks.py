@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.experimental import multihost_utils
 
 from data_pipelines import preview
@@ -15,9 +16,10 @@ from ranet_jax.checkpoints import state_io
 from ranet_jax.checkpoints.manager import RunCheckpoints
 from ranet_jax.io.atomic import make_output_folder, replacing
 from ranet_jax.training.augment import HostBatch
-from ranet_jax.training.evaluator import HeldOut
-from ranet_jax.training.metric_buffer import Window
-from ranet_jax.training.metric_writer import Clock, Log, device_memory
+from ranet_jax.training.config import TrainConfig
+from ranet_jax.training.evaluator import Evaluator
+from ranet_jax.training.metric_buffer import MetricBuffer
+from ranet_jax.training.metric_writer import Log, StepTimer, device_memory
 from ranet_jax.training.preemption import PreemptionGuard
 from ranet_jax.training.train_step import TrainMetrics, TrainState, averaged_params
 
@@ -26,60 +28,39 @@ _ROWS, _TILE_WIDTH = 4, 240
 
 
 @dataclasses.dataclass(frozen=True)
-class Intervals:
-    """In steps; 0 is never.
-
-    Attributes:
-        every: lines of the log.
-        pictures: pictures of predictions.
-        checkpoint: checkpoints, beside those of every evaluation.
-        held_out: evaluations.
-    """
-
-    every: int
-    pictures: int
-    checkpoint: int
-    held_out: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Between:
+class Hooks:
     """Does what is due after a step. Every process of a run has one and asks the same of it.
 
     Attributes:
+        config: of the run; it says what is due when. Evaluation and checkpoint also at the end.
         workdir: of the run.
-        steps: of the whole run.
-        intervals: when what is due; evaluation and checkpoint also at the end.
-        examples: in a batch of all processes together.
-        rate: learning rate of a step, counted from 0.
+        schedule: learning rate of a step, counted from 0.
         settings: of the run's checkpoints.
-        predict: what the network sees of a batch on one device and what it makes of it, from the
-            state and that batch.
-        held_out: evaluates, or None.
+        predict: what the network sees of a batch on one device and what it makes of it, from
+            parameters, that batch and a key.
+        evaluate: measures parameters, or None.
         checkpoints: of the run.
         log: of the run.
-        window: metrics since the last line.
-        stop: ends an evaluation early.
-        clock: of the steps.
+        metrics: those since the last line of the log.
+        preemption: ends an evaluation early.
+        timer: of the steps.
     """
 
+    config: TrainConfig
     workdir: Path
-    steps: int
-    intervals: Intervals
-    examples: int
-    rate: Callable[[int], jax.Array]
+    schedule: optax.Schedule
     settings: Mapping[str, Any]
     predict: Callable[[Params, HostBatch, jax.Array], tuple[Mapping, jax.Array]]
-    held_out: HeldOut | None
+    evaluate: Evaluator | None
     checkpoints: RunCheckpoints
     log: Log
-    window: Window
-    stop: PreemptionGuard
-    clock: Clock = dataclasses.field(default_factory=Clock)
+    metrics: MetricBuffer
+    preemption: PreemptionGuard
+    timer: StepTimer = dataclasses.field(default_factory=StepTimer)
 
     def before(self, done: int, state: TrainState) -> None:
         """Evaluates what the run starts from, where that was not done yet."""
-        if not _due(self.intervals.held_out, done):
+        if not _due(self.config.eval.every, done):
             return
         evaluated = self.log.evaluated(done)
         if jax.process_count() > 1:
@@ -110,36 +91,36 @@ class Between:
         Raises:
             InputError: a loss is not finite, or something cannot be written.
         """
-        last, stopping = done == self.steps, self.stop.reached(done)
-        self.window.add(done, measured)
+        last, stopping = done == self.config.steps, self.preemption.reached(done)
+        self.metrics.add(done, measured)
         self.log.advance()
         self._count(measured)
-        if last or _due(self.intervals.every, done):
+        if last or _due(self.config.log.every, done):
             self._write_line(done)
         score = None
-        with self.clock.paused():
-            if _due(self.intervals.pictures, done):
+        with self.timer.paused():
+            if _due(self.config.log.pictures, done):
                 self._draw(done, state, batch)
-            if _due(self.intervals.held_out, done) or (last and self.intervals.held_out):
+            if _due(self.config.eval.every, done) or (last and self.config.eval.every):
                 score = self._evaluate(done, state)
-            stopping = stopping or self.stop.come
-            if score is not None or last or stopping or _due(self.intervals.checkpoint, done):
+            stopping = stopping or self.preemption.requested
+            if score is not None or last or stopping or _due(self.config.log.checkpoint, done):
                 self._save(done, state, position, score)
         return last or stopping
 
     def _count(self, measured: TrainMetrics) -> None:
-        if self.clock.started:
-            self.clock.step()
+        if self.timer.started:
+            self.timer.step()
         else:  # The first step was compiled; what comes next is worth timing.
             jax.block_until_ready(measured)
-            self.clock.start()
+            self.timer.start()
 
     def _write_line(self, done: int) -> None:
-        values = self.window.mean()
-        values["learning_rate"] = float(self.rate(done - 1))
-        seconds = self.clock.seconds_a_step()
+        values = self.metrics.mean()
+        values["learning_rate"] = float(self.schedule(done - 1))
+        seconds = self.timer.seconds_a_step()
         if seconds is not None:
-            values["examples_per_second"] = self.examples / seconds
+            values["examples_per_second"] = self.config.data.batch_size / seconds
         memory = device_memory()
         if memory is not None:
             values["memory_gib"] = memory
@@ -148,7 +129,7 @@ class Between:
 
     def _draw(self, done: int, state: TrainState, batch: HostBatch) -> None:
         """A sheet of the first examples of this process."""
-        self.window.check()
+        self.metrics.check()
         if jax.process_index() != 0:
             return
         row = {name: local(array)[0] for name, array in batch.items()}
@@ -161,33 +142,33 @@ class Between:
 
     def _evaluate(self, done: int, state: TrainState) -> float | None:
         """Held-out J; None where the run is to stop before it is known."""
-        self.window.check()
+        self.metrics.check()
         try:
-            scores = dict(self.held_out(_weights(state), on_frame=self._give_way))
-        except _GivenWay:
+            scores = dict(self.evaluate(_weights(state), on_frame=self._check_preemption))
+        except EvalInterrupted:
             return None
         self.log.write(done, scores)
         self.log.show(done, scores, None)
         self.log.draw_curve()
-        return scores["held_out/J"]
+        return scores["eval/J"]
 
-    def _give_way(self, frames: int) -> None:
+    def _check_preemption(self, frames: int) -> None:
         # A process that stopped evaluating alone would leave the others waiting for its scores.
-        if self.stop.come and jax.process_count() == 1:
-            raise _GivenWay
+        if self.preemption.requested and jax.process_count() == 1:
+            raise EvalInterrupted
 
     def _save(
         self, done: int, state: TrainState, position: Mapping[str, Any], score: float | None
     ) -> None:
-        window = self.window.to_json()  # Raises before anything poisoned is saved.
+        metrics = self.metrics.to_json()  # Raises before anything poisoned is saved.
         saved = state_io.to_saved(
-            state, iterator=position, log=window, settings={**self.settings, "step": done}
+            state, iterator=position, log=metrics, settings={**self.settings, "step": done}
         )
         self.checkpoints.save(done, saved, score=score)
         self.log.draw_curve()
 
 
-class _GivenWay(Exception):  # noqa: N818
+class EvalInterrupted(Exception):  # noqa: N818
     """An evaluation was cut short."""
 
 

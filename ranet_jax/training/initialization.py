@@ -1,6 +1,7 @@
 """What a network starts from: nothing, an ImageNet ResNet, or earlier runs."""
 
 from pathlib import Path
+from typing import Any
 
 from ranet_jax.array_typing import Params
 from ranet_jax.checkpoints import checkpoint
@@ -8,6 +9,7 @@ from ranet_jax.checkpoints import quantized as packed
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
+from ranet_jax.training.config import TrainConfig
 
 RESNET_SUFFIXES = (".npz", ".pth", ".pt")
 _PUBLISHED_WIDTH = 64  # of every ResNet there are weights for
@@ -134,3 +136,23 @@ def _published(model: RANet, path: Path, seed: int) -> Params:
             "weights of that one."
         )
     return params["backbone"]
+
+
+def checkpoint_settings(config: TrainConfig) -> dict[str, Any]:
+    """What the checkpoints of a run say of themselves, see `checkpoint.read_settings`.
+
+    `init_from` is "none" where no trained network was started from: an ImageNet backbone, which is
+    named as `backbone`, is no first stage (paper Table 5, "-IP").
+    """
+    trained = is_trained_network(config.init_from)
+    return {
+        "model": checkpoint.settings_of(config.network()),
+        "trained": True,
+        "name": config.name,
+        "stage": config.stage,
+        "init_from": config.init_from if trained else "none",
+        "backbone": "" if trained else config.init_from,
+        "online": {"iterations": 0},
+        "size": list(config.size),
+        "frame_scale": config.data.frame_scale,
+    }

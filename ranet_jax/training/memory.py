@@ -4,24 +4,25 @@ The compiler plans every buffer of a program before it runs. A step is compiled 
 examples a device; what the second one adds is the cost of an example, the rest that of the state.
 """
 
+import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ranet_jax.models.initialization import abstract_params
-from ranet_jax.models.ranet import RANet
-from ranet_jax.training import train_step as train
 from ranet_jax.training.augment import HostBatch
+from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.optimizer import make_optimizer
+from ranet_jax.training.train_step import create_state, make_step
 
 GIGABYTE = 1e9
 USABLE = 0.9  # of a device's memory: the rest is the runtime's, and lost between buffers
 
 
-class Need(NamedTuple):
+class MemoryEstimate(NamedTuple):
     """Bytes on one device.
 
     Attributes:
@@ -38,72 +39,42 @@ class Need(NamedTuple):
         return max(0, int(room // self.example))
 
 
-def table(
-    model: RANet,
-    *,
-    size: tuple[int, int],
-    slots: int,
-    optimizer: Mapping[str, Any],
-    step: Mapping[str, Any],
-    gigabytes: Sequence[int] = (16, 40, 80),
-) -> Iterator[str]:
+def table(config: TrainConfig, gigabytes: Sequence[int] = (16, 40, 80)) -> Iterator[str]:
     """A Markdown table of the largest batch a device, with and without rematerialisation.
 
     Args:
-        model: the network; its own `remat` does not matter.
-        size: height and width of the input.
-        slots: object slots of an example.
-        optimizer: arguments of `optimizer.make_optimizer`.
-        step: arguments of `train.make_step`; parts are not accumulated.
+        config: whose network, input size and slots to compile; its `remat`, its batch and its
+            microbatches do not matter.
         gigabytes: memory of the devices to tell of.
     """
     sizes = " | ".join(f"{g} GB" for g in gigabytes)
     yield f"| encoder | state and program | each example | {sizes} |"
     yield f"|---|---|---|{'---|' * len(gigabytes)}"
-    for remat, name in ((False, "kept"), (True, "rematd")):
-        variant = model.clone(remat=remat)
-        need = measure(variant, size=size, slots=slots, optimizer=optimizer, step=step)
+    for remat, name in ((False, "kept"), (True, "rematerialised")):
+        need = measure(dataclasses.replace(config, remat=remat))
         batches = " | ".join(str(need.largest_batch(g)) for g in gigabytes)
         fixed, example = need.fixed / GIGABYTE, need.example / GIGABYTE
         yield f"| {name} | {fixed:.2f} GB | {example:.2f} GB | {batches} |"
 
 
-def measure(
-    model: RANet,
-    *,
-    size: tuple[int, int],
-    slots: int,
-    optimizer: Mapping[str, Any],
-    step: Mapping[str, Any],
-) -> Need:
-    """What a step of this network needs; compiles it twice. Arguments as for `table`."""
-    first, second = (
-        step_bytes(model, examples, size, slots, optimizer, step) for examples in (1, 2)
-    )
-    return Need(fixed=2 * first - second, example=second - first)
+def measure(config: TrainConfig) -> MemoryEstimate:
+    """What a step needs; compiles it twice."""
+    first, second = (step_bytes(config, examples) for examples in (1, 2))
+    return MemoryEstimate(fixed=2 * first - second, example=second - first)
 
 
-def step_bytes(
-    model: RANet,
-    examples: int,
-    size: tuple[int, int],
-    slots: int,
-    optimizer: Mapping[str, Any],
-    step: Mapping[str, Any],
-) -> float:
+def step_bytes(config: TrainConfig, examples: int) -> float:
     """Bytes of all buffers of a step with so many examples on one device."""
-    transformation = make_optimizer(**optimizer)
-    arguments = {**step, "grad_accum_steps": 1, "devices": jax.local_devices()[:1]}
+    whole = dataclasses.replace(config.optimizer, grad_accum_steps=1)
+    config = dataclasses.replace(config, optimizer=whole)
+    model = config.network()
+    optimizer = make_optimizer(config.optimizer, config.steps)
     create = functools.partial(
-        train.create_state,
-        optimizer=transformation,
-        seed=0,
-        ema_decay=arguments.get("ema_decay", 0.0),
+        create_state, optimizer=optimizer, seed=0, ema_decay=config.optimizer.ema_decay
     )
     state = jax.eval_shape(create, abstract_params(model))
-    program = train.make_step(model, transformation, **arguments)
-    scale = arguments["augmentation"].get("frame_scale", 1)
-    batch = _batch(examples, (size[0] * scale, size[1] * scale), slots)
+    program = make_step(model, optimizer, config, jax.local_devices()[:1])
+    batch = _batch(examples, config.data.canvas, config.data.slots)
     found = program.lower(state, batch).compile().memory_analysis()
     return (
         found.argument_size_in_bytes

@@ -9,14 +9,14 @@ import numpy as np
 from ranet_jax.errors import InputError
 from ranet_jax.training.train_step import TrainMetrics
 
-_MOST_UNSEEN = 500  # steps; loaders remember the names of more batches
+MAX_UNFETCHED = 500  # steps; loaders remember the names of more batches
 
 
 class NotFiniteError(InputError):
     """The loss or the gradient of a step is not a finite number."""
 
 
-class Window:
+class MetricBuffer:
     """Metrics of steps, left on the device until they are asked for.
 
     To look at a step's metrics is to wait for it, and the device for the host.
@@ -29,11 +29,11 @@ class Window:
             names: of the examples of a batch, by its number from 0; of those lately used.
         """
         self._names = names
-        self._unseen: list[tuple[int, TrainMetrics]] = []
-        self._seen: list[TrainMetrics] = []
+        self._unfetched: list[tuple[int, TrainMetrics]] = []
+        self._fetched: list[TrainMetrics] = []
 
     def __len__(self) -> int:
-        return len(self._unseen) + len(self._seen)
+        return len(self._unfetched) + len(self._fetched)
 
     def add(self, step: int, metrics: TrainMetrics) -> None:
         """Takes the metrics of a step, which counts from 1.
@@ -41,8 +41,8 @@ class Window:
         Raises:
             NotFiniteError: see `check`, which is due here now and then.
         """
-        self._unseen.append((step, metrics))
-        if len(self._unseen) >= _MOST_UNSEEN:
+        self._unfetched.append((step, metrics))
+        if len(self._unfetched) >= MAX_UNFETCHED:
             self.check()
 
     def check(self) -> None:
@@ -52,23 +52,23 @@ class Window:
             NotFiniteError: the loss or the gradient of one is not finite; with its number and the
                 names of its examples.
         """
-        fetched = jax.device_get([metrics for _, metrics in self._unseen])
-        for (step, _), metrics in zip(self._unseen, fetched, strict=True):
+        fetched = jax.device_get([metrics for _, metrics in self._unfetched])
+        for (step, _), metrics in zip(self._unfetched, fetched, strict=True):
             for name, value in _values(metrics).items():
                 if not np.isfinite(value):
                     raise NotFiniteError(self._describe(step, name, value))
-        self._seen += fetched
-        self._unseen = []
+        self._fetched += fetched
+        self._unfetched = []
 
     def mean(self) -> dict[str, float]:
-        """Means over all steps; the window is empty afterwards.
+        """Means over all steps; the buffer is empty afterwards.
 
         Raises:
             NotFiniteError: see `check`.
         """
         self.check()
-        together = functools.reduce(lambda one, other: one.merge(other), self._seen)
-        self._seen = []
+        together = functools.reduce(lambda one, other: one.merge(other), self._fetched)
+        self._fetched = []
         return _values(together)
 
     def to_json(self) -> dict[str, list[dict[str, float]]]:
@@ -78,7 +78,7 @@ class Window:
             NotFiniteError: see `check`.
         """
         self.check()
-        return {"steps": [_values(metrics) for metrics in self._seen]}
+        return {"steps": [_values(metrics) for metrics in self._fetched]}
 
     def from_json(self, saved: Mapping[str, list[dict[str, float]]]) -> None:
         """Goes on where `to_json` was called."""
@@ -86,7 +86,7 @@ class Window:
             TrainMetrics.single_from_model_output(**{k: np.float32(v) for k, v in step.items()})
             for step in saved["steps"]
         ]
-        self._unseen, self._seen = [], jax.device_get(rebuilt)
+        self._unfetched, self._fetched = [], jax.device_get(rebuilt)
 
     def _describe(self, step: int, name: str, value: float) -> str:
         examples = ", ".join(self._names(step - 1))

@@ -23,7 +23,7 @@ METRICS, CURVE, TENSORBOARD = "metrics.jsonl", "curve.png", "tensorboard"
 Record = dict[str, Any]
 
 
-class Lines:
+class JsonlWriter:
     """A file of JSON objects, one a line, each with its `step`."""
 
     def __init__(self, path: Path):
@@ -56,7 +56,7 @@ def _whole(lines: list[str]) -> Iterator[Record]:
         yield record
 
 
-class Clock:
+class StepTimer:
     """Time spent on steps alone."""
 
     def __init__(self, now: Callable[[], float] = time.perf_counter):
@@ -119,7 +119,7 @@ class Log:
             active: False for a process that writes nothing.
         """
         self._workdir, self._steps, self._active = workdir, steps, active
-        self._lines = Lines(workdir / METRICS)
+        self._lines = JsonlWriter(workdir / METRICS)
         self._bar = tqdm(
             total=steps, initial=first, desc=name, unit="step", disable=None if active else True
         )
@@ -180,7 +180,7 @@ class Log:
 
     def evaluated(self, step: int) -> bool:
         """Whether held-out videos were evaluated at this step."""
-        return any(r["step"] == step and "held_out/J" in r for r in self._lines.read())
+        return any(r["step"] == step and "eval/J" in r for r in self._lines.read())
 
     def draw_curve(self) -> None:
         """Draws `curve.png` anew."""
@@ -208,8 +208,8 @@ _SHORT = {
     "iou": "IoU",
     "examples_per_second": "examples/s",
     "memory_gib": "GiB",
-    "held_out/J": "held-out J",
-    "held_out/F": "F",
+    "eval/J": "eval J",
+    "eval/F": "F",
 }
 
 
@@ -229,12 +229,12 @@ def draw_curve(records: list[Record], path: Path) -> None:
     axes.set_ylabel("loss", color=plots.BLUE)
     axes.plot(*_series(records, "loss"), color=plots.BLUE)
     axes.set_ylim(bottom=0)
-    steps, values = _series(records, "held_out/J")
+    steps, values = _series(records, "eval/J")
     if steps:
         other = axes.twinx()
         other.spines[["top", "left"]].set_visible(False)
         other.set_ylim(0, 1)
-        other.set_ylabel("held-out J", color=plots.RED)
+        other.set_ylabel("eval J", color=plots.RED)
         other.plot(steps, values, color=plots.RED, marker="o", markersize=4)
     plots.save(figure, path)
 

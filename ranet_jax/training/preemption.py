@@ -10,7 +10,7 @@ from jax.experimental import multihost_utils
 EXIT_STATUS = 128 + signal.SIGTERM  # as shells count
 
 
-class Stopped(SystemExit):
+class Preempted(SystemExit):
     """The run was asked to end; all that is needed to go on was saved."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class PreemptionGuard:
     """
 
     def __init__(self) -> None:
-        self.come = False
+        self.requested = False
         self._together = jax.process_count() > 1
         # JAX itself listens where processes run together, and passes it on to the others.
         self._listens = not self._together and threading.current_thread() is threading.main_thread()
@@ -39,10 +39,10 @@ class PreemptionGuard:
             signal.signal(signal.SIGTERM, self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.come = True
+        self.requested = True
 
     def reached(self, step: int) -> bool:
         """Whether to stop after this step; to be asked by every process after every step."""
         if self._together and multihost_utils.reached_preemption_sync_point(step):
-            self.come = True
-        return self.come
+            self.requested = True
+        return self.requested

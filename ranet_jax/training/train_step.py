@@ -1,6 +1,6 @@
 """One training step: a pure function of the state and a batch, mapped over devices by `pmap`.
 
-What surrounds the steps (data, logs, checkpoints, evaluation) is in `experiment/`.
+What surrounds the steps (data, logs, checkpoints, evaluation) is in `loop.py` and `hooks.py`.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from ranet_jax.array_typing import Logits, Params, Probabilities
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training.augment import STATIC, HostBatch, TrainingBatch, augment_each
+from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.losses import overlap, segmentation_loss
 from ranet_jax.training.optimizer import BACKBONE
 
@@ -109,11 +110,7 @@ def averaged_params(state: TrainState) -> Params:
 def make_step(
     model: RANet,
     optimizer: optax.GradientTransformation,
-    *,
-    augmentation: Mapping[str, Any],
-    ema_decay: float = 0.0,
-    grad_accum_steps: int = 1,
-    freeze_backbone: bool = False,
+    config: TrainConfig,
     devices: Sequence[jax.Device] | None = None,
 ) -> Step:
     """Compiles nothing yet; returns the step for all devices of all processes.
@@ -125,28 +122,25 @@ def make_step(
     Args:
         model: the network.
         optimizer: see `optimizer.make_optimizer`.
-        augmentation: arguments of `augment.augment`.
-        ema_decay: decay d of the mean of the parameters, mean = d mean + (1 - d) params; smaller
-            in the first steps. 0 keeps no mean.
-        grad_accum_steps: the examples of a device are computed in so many microbatches, one after
-            the other, to save memory; the update is that of all together.
-        freeze_backbone: computes no gradients of the backbone; for an optimizer that would not use
-            them.
+        config: how examples are augmented, in how many microbatches they are computed, one after
+            the other to save memory, and the decay d of the mean of the parameters,
+            mean = d mean + (1 - d) params (smaller in the first steps; 0 keeps no mean). The
+            gradients of a frozen backbone are not computed.
         devices: to run on; all of them if None.
 
     Raises:
-        InputError: when called with a batch that `grad_accum_steps` does not divide.
+        InputError: when called with a batch that `optimizer.grad_accum_steps` does not divide.
     """
     devices = list(devices or jax.devices())
-    static = {name: value for name, value in augmentation.items() if name in STATIC}
-    traced = {name: value for name, value in augmentation.items() if name not in STATIC}
+    static = {name: value for name, value in config.augmentation.items() if name in STATIC}
+    traced = {name: value for name, value in config.augmentation.items() if name not in STATIC}
     step = functools.partial(
         train_step,
         model=model,
         optimizer=optimizer,
         augmentation=static,
-        grad_accum_steps=grad_accum_steps,
-        freeze_backbone=freeze_backbone,
+        grad_accum_steps=config.optimizer.grad_accum_steps,
+        freeze_backbone=config.optimizer.backbone_lr_multiplier == 0,
         processes=len({device.process_index for device in devices}),
     )
     program = jax.pmap(
@@ -157,7 +151,7 @@ def make_step(
         donate_argnums=(0,),
         devices=devices,
     )
-    numbers = {"augmentation": traced, "ema_decay": ema_decay}
+    numbers = {"augmentation": traced, "ema_decay": config.optimizer.ema_decay}
     return Step(program, jax.tree.map(jnp.float32, numbers))
 
 

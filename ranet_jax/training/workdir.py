@@ -16,11 +16,11 @@ from ranet_jax.io.atomic import make_output_folder
 CONFIG = "config.json"
 # What may change when a run goes on: how long it is, what is written when, where things lie, and
 # who makes the batches. The batches themselves stay the same.
-_MAY_CHANGE = ("steps", "log.", "held_out.every", "held_out.root", "data.root", "data.data_dir")
+_MAY_CHANGE = ("steps", "log.", "eval.every", "eval.root", "data.root", "data.data_dir")
 _MAY_CHANGE += ("data.workers", "data.threads")
 
 
-def claim(workdir: Path, config: Mapping[str, Any]) -> Path:
+def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
     """Reserves a folder for an experiment, or goes on with it if it holds the same one.
 
     Args:
@@ -55,7 +55,7 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Path:
         records.write_json(path, config)
     if jax.process_count() > 1:
         # Nobody makes the folder of checkpoints before all have looked for it.
-        multihost_utils.sync_global_devices("claim")
+        multihost_utils.sync_global_devices("reserve")
     return workdir
 
 

@@ -1,4 +1,6 @@
 import argparse
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ from PIL import Image
 from small_sets import davis_files, static_files, write_tree
 
 from data_pipelines import pipeline, preview, sources
+from data_pipelines.config import DataConfig
 from ranet_jax.cli import data as command
 from ranet_jax.errors import InputError
 from ranet_jax.training import augment
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SMALL = ["--height", "64", "--width", "96"]
 
 
@@ -48,15 +52,26 @@ def test_build_then_preview(tmp_path, capsys):
     assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]
 
 
-def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
-    config = tmp_path / "config.py"
-    config.write_text(
-        "def get_config():\n"
-        f"    videos = 'videos={video_set}:train'\n"
-        "    data = {'sets': [(videos, 1.0)], 'objects': 'multi', 'slots': 2, 'batch_size': 99,\n"
-        "            'height': 64, 'width': 96}\n"
-        "    return {'data': data, 'augment': {'scale': [0.9, 1.1], 'flip': 0.0}}\n"
+def write_page(path, text):
+    """A config page that changes `configs/tiny.py`: it stands beside a copy of that."""
+    for name in ("tiny.py", "paper.py"):
+        shutil.copy(CONFIGS / name, path.parent)
+    path.write_text(
+        "import tiny\n"
+        "VARIANTS = ('plain', 'ant_alone')\n"
+        "def get_config(variant='plain'):\n"
+        "    config = tiny.get_config()\n"
+        f"    {text}\n"
+        "    return config\n"
     )
+    return path
+
+
+def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
+    sets = f"(('videos={video_set}:train', 1.0),)"
+    changes = f"sets={sets}, exclude=(), object_sampling='multi', slots=2, height=64, width=96"
+    mode = "config.model.mode = 'multi'"
+    config = write_page(tmp_path / "page.py", f"{mode}; config.data.update({changes})")
     out = ["--rows", "2", "--tile", "32", "--out", str(tmp_path / "sheet.png")]
     assert command.main(["preview", "--config", str(config), *out]) == 0
     photographs = f"images={image_set / 'images'},{image_set / 'masks'}@0.5"
@@ -65,18 +80,13 @@ def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
 
 
 @pytest.fixture
-def page(tmp_path, video_set):
+def page(tmp_path):
     """A config page with a variant, `{root}` and a video left out."""
-    path = tmp_path / "page.py"
-    path.write_text(
-        "VARIANTS = ('plain', 'ant_alone')\n"
-        "def get_config(variant='plain'):\n"
-        "    data = {'root': 'nowhere', 'sets': (('videos={root}/DAVIS:train', 1.0),),\n"
-        "            'exclude': ('bee',) if variant == 'ant_alone' else (), 'batch_size': 99,\n"
-        "            'height': 64, 'width': 96, 'workers': 0}\n"
-        "    return {'data': data, 'augment': {'flip': 0.0}}\n"
+    exclude = "exclude=('bee',) if variant == 'ant_alone' else ()"
+    sets = "sets=(('videos={root}/DAVIS:train', 1.0),)"
+    return write_page(
+        tmp_path / "page.py", f"config.data.update(root='nowhere', {sets}, {exclude})"
     )
-    return path
 
 
 @pytest.mark.parametrize("name", ["preview", "bench"])
@@ -148,6 +158,8 @@ def test_bench_measures_host_and_device(video_set, capsys):
         (["preview", "--set", "images=here"], "write images=IMAGES,MASKS"),
         (["preview", "--set", "videos=/no/where"], "is missing"),
         (["preview", "--set", "ecssd", "--rows", "0"], "--rows of 1 or more"),
+        (["preview", "--set", "ecssd", "--height", "100"], "data.height is 100"),
+        (["preview", "--set", "ecssd@0"], "a weight above 0"),
         (["preview", "--config", "none.py"], "There is no config file none.py"),
         (["bench", "--set", "ecssd", "--repeats", "0"], "are 1 or more"),
     ],
@@ -184,17 +196,6 @@ def test_an_incomplete_set_gets_one_sentence(tmp_path, capsys):
     assert "ant of DAVIS train is incomplete (it has no frames)" in capsys.readouterr().err
 
 
-def test_unknown_settings_are_refused():
-    with pytest.raises(InputError, match="no setting data.hight"):
-        pipeline.source_settings({"hight": 480})
-    with pytest.raises(InputError, match="no setting augment.wrap"):
-        pipeline.augmentation_settings({"wrap": 0.1}, {})
-    with pytest.raises(InputError, match="no setting data.hight"):
-        pipeline.open_loader([], batch_size=1, hight=480)
-    with pytest.raises(InputError, match="pairs of a dataset and a weight"):
-        pipeline.source_settings({"sets": ("ecssd",)})
-
-
 def test_the_settings_of_the_augmentation_are_its_arguments():
     import inspect
 
@@ -204,13 +205,10 @@ def test_the_settings_of_the_augmentation_are_its_arguments():
 
 
 def test_names_lead_to_sources(video_set, image_set):
-    loader = pipeline.open_loader(
-        [(f"videos={video_set}:val", 1.0), (f"images={image_set}/images,{image_set}/masks", 2.0)],
-        batch_size=3,
-        height=32,
-        width=64,
-    )
-    assert next(loader)["ids"].shape == (1, 3, 32, 64)
+    images = f"images={image_set}/images,{image_set}/masks"
+    sets = ((f"videos={video_set}:val", 1.0), (images, 2.0))
+    data = DataConfig(sets=sets, batch_size=3, height=32, width=64)
+    assert next(pipeline.open_loader(data, seed=0))["ids"].shape == (1, 3, 32, 64)
 
 
 def test_photographs_have_no_names_to_leave_out(image_set):

@@ -15,7 +15,7 @@ def given(data_root):
     """Arguments that make `tiny.py` small and give it its data."""
     return [
         *("--config", TINY, f"--config.data.root={data_root}", "--config.data.exclude=cow"),
-        *("--config.held_out.sequences=cow", "--config.model.width=8", "--config.steps=60"),
+        *("--config.eval.sequences=cow", "--config.model.width=8", "--config.steps=60"),
         "--config.data.sets=(('videos={root}/DAVIS:train', 3.0), "
         "('images={root}/images,{root}/masks', 1.0))",
     ]
@@ -61,12 +61,12 @@ def test_processes_are_joined_around_the_run(more, joined, given, runs, tmp_path
     seen = []
 
     @contextlib.contextmanager
-    def join(**others):
+    def initialize(**others):
         seen.append((others, len(runs)))
         yield
         seen.append(len(runs))
 
-    monkeypatch.setattr("ranet_jax.training.distributed.join", join)
+    monkeypatch.setattr("ranet_jax.training.distributed.initialize", initialize)
     assert cli.main(["train", *given, "--workdir", str(tmp_path / "run"), *more]) == 0
     assert seen == ([(joined, 0), 1] if joined else []) and len(runs) == 1
 
@@ -105,12 +105,12 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(given, runs, tm
 
 
 def test_the_settings_shown_are_overrides_that_give_them_back(given, capsys):
-    from ranet_jax.training import config as configs
+    from ranet_jax.training.config import read
 
     assert cli.main(["train", *given, "--dry-run", "--config.augment.scale=(0.5, 2.0)"]) == 0
     shown = capsys.readouterr().out.split("\n\n")[0].splitlines()
     pairs = [line.split(" = ", 1) for line in shown]
-    again = configs.read(TINY, [f"--config.{key}={value.strip(chr(39))}" for key, value in pairs])
+    again = read(TINY, [f"--config.{key}={value.strip(chr(39))}" for key, value in pairs])
     assert again.augment.scale == (0.5, 2.0) and again.model.width == 8
     assert len(again.data.sets) == 2 and again.init_from == ""
 

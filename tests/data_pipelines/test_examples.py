@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from small_sets import encode, photograph, square
 
 from data_pipelines import examples
+from data_pipelines.config import ExampleSettings
 from data_pipelines.decoding import decode_image
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import CorruptImageError
 
 SEEDS = st.integers(0, 2**31 - 1)
-SMALL = examples.ExampleSettings(height=96, width=160)
+SMALL = ExampleSettings(height=96, width=160)
 
 
 @dataclasses.dataclass
@@ -49,7 +50,7 @@ def make(source, clip=0, frame=0, seed=0, **changes):
 
 
 def test_an_example_is_what_the_device_takes():
-    example = make(Clips([[two_objects()]]), slots=3, objects="multi")
+    example = make(Clips([[two_objects()]]), slots=3, object_sampling="multi")
     canvas, ids = ((96, 160, 3), np.uint8), ((96, 160), np.uint8)
     assert {name: (array.shape, array.dtype) for name, array in example.items()} == {
         "template_image": canvas,
@@ -142,7 +143,7 @@ def test_merged_objects_are_one():
 
 def test_a_sampled_object_leaves_the_others_to_the_background():
     source = Clips([[two_objects()]])
-    seen = [make(source, seed=seed, objects="sampled")["ids"] for seed in range(20)]
+    seen = [make(source, seed=seed, object_sampling="sampled")["ids"] for seed in range(20)]
     for ids in seen:
         assert any((ids == (two_objects() == i)).all() for i in (1, 2))
     assert len({ids.tobytes() for ids in seen}) == 2
@@ -152,7 +153,7 @@ def test_a_sampled_object_leaves_the_others_to_the_background():
 @given(SEEDS, st.integers(1, 5), st.integers(1, 6))
 def test_slots_hold_objects_in_random_order_up_to_their_number(seed, slots, count):
     template = dict.fromkeys(range(1, count + 1), 0.05)
-    wanted = dataclasses.replace(SMALL, slots=slots, objects="multi")
+    wanted = dataclasses.replace(SMALL, slots=slots, object_sampling="multi")
     slot_of = examples.assign_slots(template, template, np.random.default_rng(seed), wanted)
     used = sorted(slot_of[slot_of > 0])
     assert used == list(range(1, min(slots, count) + 1))
@@ -161,7 +162,9 @@ def test_slots_hold_objects_in_random_order_up_to_their_number(seed, slots, coun
 
 def test_the_order_of_objects_is_shuffled():
     source = Clips([[two_objects()]])
-    first = [make(source, seed=s, slots=2, objects="multi")["ids"][30, 20] for s in range(20)]
+    first = [
+        make(source, seed=s, slots=2, object_sampling="multi")["ids"][30, 20] for s in range(20)
+    ]
     assert set(first) == {1, 2}
 
 
@@ -169,7 +172,7 @@ def test_an_object_that_leaves_keeps_its_slot():
     gone = two_objects()
     gone[gone == 2] = 0
     source = Clips([[two_objects(), gone]])
-    example = make(source, frame=1, slots=4, objects="multi")
+    example = make(source, frame=1, slots=4, object_sampling="multi")
     assert example["valid"].tolist() == [True, True, False, False]
     assert len(np.unique(example["template_ids"])) == 3 and len(np.unique(example["ids"])) == 2
 
@@ -178,8 +181,8 @@ def test_an_object_that_leaves_keeps_its_slot():
 def test_frames_that_show_no_object_well_enough_are_turned_down(objects):
     empty, speck = np.zeros((96, 160), np.uint8), square(96, 160, side=3)
     for pair in ([empty], [speck], [square(96, 160), empty], [empty, square(96, 160)]):
-        assert make(Clips([pair]), frame=0, objects=objects) is None
-    assert make(Clips([[speck]]), objects=objects, min_area=0.0) is not None
+        assert make(Clips([pair]), frame=0, object_sampling=objects) is None
+    assert make(Clips([[speck]]), object_sampling=objects, min_area=0.0) is not None
 
 
 def test_boxes_are_those_of_test_time_without_jitter():
@@ -244,17 +247,17 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objects": "some"}, "objects=some"),
-        ({"crops": "none"}, "crops=none"),
-        ({"height": 100}, "multiples of 32"),
-        ({"slots": 2}, "objects=multi"),
-        ({"jitter": 1.5}, "jitter and min_area"),
-        ({"max_frame_gap": 0}, "max_frame_gap"),
-        ({"extra_region_prob": 1.5}, "extra_region_prob is a share from 0 to 1"),
-        ({"missing_region_prob": -0.1}, "missing_region_prob is a share"),
-        ({"occlusions": 2.0}, "occlusions is a share"),
+        ({"object_sampling": "some"}, "data.object_sampling is 'some'"),
+        ({"crops": "none"}, "data.crops is 'none'"),
+        ({"height": 100}, "a multiple of 32"),
+        ({"slots": 2}, "use data.object_sampling=multi"),
+        ({"jitter": 1.5}, "data.jitter is 1.5"),
+        ({"max_frame_gap": 0}, "data.max_frame_gap is 0"),
+        ({"extra_region_prob": 1.5}, "at most 1"),
+        ({"missing_region_prob": -0.1}, "of 0 or more"),
+        ({"occlusions": 2.0}, "data.occlusions is 2.0"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
-        examples.ExampleSettings(**changes)
+        ExampleSettings(**changes)

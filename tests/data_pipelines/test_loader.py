@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import loader, sources
-from data_pipelines.examples import ExampleSettings
+from data_pipelines.config import ExampleSettings
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import encode_image
 from ranet_jax.training import augment

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from data_pipelines import built_sources, loader, sources
+from data_pipelines.config import ExampleSettings
 from data_pipelines.decoding import decode_image
-from data_pipelines.examples import ExampleSettings
 from ranet_jax.io.masks import decode_ids
 
 
@@ -88,7 +88,7 @@ def test_several_objects_from_folders(data_dir, name, clips, frames, objects):
         int(decode_ids(source.mask(clip, 0), "m", source.mask_rule).max()) for clip in range(clips)
     )
     assert most == objects if objects else most > 3
-    settings = ExampleSettings(slots=4, objects="multi")
+    settings = ExampleSettings(slots=4, object_sampling="multi")
     running = loader.Loader([(source, 1)], settings, batch_size=4)
     batch = next(running)
     running.close()

@@ -17,7 +17,7 @@ def test_train(installed, tmp_path):
     run = tmp_path / "colabs" / "runs" / "tiny"
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [r["step"] for r in records if "loss" in r] == [1, 2]
-    assert [r["step"] for r in records if "held_out/J" in r] == [0, 1, 2]
+    assert [r["step"] for r in records if "eval/J" in r] == [0, 1, 2]
     assert checkpoint.read_settings(run)["size"] == [64, 96]
     with Image.open(run / "live.png") as curve:
         assert curve.width > 500

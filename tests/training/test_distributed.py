@@ -14,13 +14,13 @@ import small_run
 import ranet_jax
 from ranet_jax.checkpoints import manager as run_checkpoints
 from ranet_jax.errors import InputError
-from ranet_jax.training import distributed as pods
+from ranet_jax.training import distributed
 
 SETTINGS = {
     "steps": 4,
     "log__every": 1,
     "log__pictures": 2,
-    "held_out__every": 4,
+    "eval__every": 4,
     "log__checkpoint": 1,
     "log__keep": 4,
     # Adam makes a whole step of the sign of a gradient, however small: at a large rate rounding
@@ -82,7 +82,7 @@ def test_two_processes_do_what_one_does(data, tmp_path):
         assert len(one) == len(other) == 4, "one set of logs"
         np.testing.assert_allclose(other[0], one[0], rtol=1e-5)
         np.testing.assert_allclose(other, one, rtol=1e-3)
-    one, other = series(alone, "held_out/J"), series(together, "held_out/J")
+    one, other = series(alone, "eval/J"), series(together, "eval/J")
     assert len(one) == len(other) == 2
     np.testing.assert_allclose(other, one, atol=5e-3)
     # The means that Adam keeps are gradients, at a tenth of their size after one step.
@@ -96,7 +96,7 @@ def test_two_processes_do_what_one_does(data, tmp_path):
 @pytest.mark.slow
 def test_all_stop_where_one_is_told_to(data, tmp_path):
     """And what they saved is what one process goes on from."""
-    settings = SETTINGS | {"held_out__every": 0, "log__pictures": 0, "log__checkpoint": 10_000}
+    settings = SETTINGS | {"eval__every": 0, "log__pictures": 0, "log__checkpoint": 10_000}
     processes = start_two(data, tmp_path, **settings | {"steps": 10_000})
     while not (tmp_path / "metrics.jsonl").exists() or len(series(tmp_path, "loss")) < 3:
         assert all(process.poll() is None for process in processes), processes[0].stderr.read()
@@ -121,5 +121,5 @@ def test_all_stop_where_one_is_told_to(data, tmp_path):
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(arguments, message):
-    with pytest.raises(InputError, match=message):
-        pods.join(**arguments)
+    with pytest.raises(InputError, match=message), distributed.initialize(**arguments):
+        pass

@@ -9,7 +9,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import davis as protocols
 from ranet_jax.evaluation import metrics
 from ranet_jax.inference import state as tracks
-from ranet_jax.training import evaluator as held_out
+from ranet_jax.training import evaluator
 
 
 @pytest.fixture(scope="module")
@@ -17,15 +17,10 @@ def davis(tmp_path_factory):
     return small_run.write_data(tmp_path_factory.mktemp("data")) / "DAVIS"
 
 
-def evaluator(davis, model=None, **changes):
-    arguments = {
-        "dataset": "davis2016",
-        "root": davis,
-        "split": "train",
-        "sequences": small_run.HELD_OUT,
-        "size": (64, 96),
-    }
-    return held_out.HeldOut(model, **arguments | changes)
+def make(davis, model=None, **changes):
+    changes = {"frames": 0} | changes
+    changes = {f"eval__{name}": value for name, value in changes.items()}
+    return evaluator.Evaluator(model, small_run.config(davis.parent, **changes))
 
 
 class Still:
@@ -51,46 +46,46 @@ def expected_still(davis, names, frames):
     videos = protocols.read_split(davis, "davis2016", "train", sequences=names)
     j = []
     for video in videos:
-        truth = protocols.read_labels(video.annotations[:frames], "davis2016")
+        truth = protocols.read_labels(video.annotations[: frames or None], "davis2016")
         still = np.broadcast_to(truth[0], truth[1:-1].shape)
         j.append(metrics.mask_j_and_f(truth[1:-1], still)[0].mean())
     return np.mean(j)
 
 
-@pytest.mark.parametrize("frames", [4, None])
+@pytest.mark.parametrize("frames", [4, 0])
 def test_scores_are_those_of_the_protocol(davis, monkeypatch, frames):
-    monkeypatch.setattr(held_out, "Segmenter", Still)
+    monkeypatch.setattr(evaluator, "Segmenter", Still)
     counted = []
-    found = dict(evaluator(davis, frames=frames)("weights", on_frame=counted.append))
-    assert found["held_out/J"] == pytest.approx(expected_still(davis, ("dog", "eel"), frames))
-    assert set(found) == {"held_out/J", "held_out/F"}
+    found = dict(make(davis, frames=frames)("weights", on_frame=counted.append))
+    assert found["eval/J"] == pytest.approx(expected_still(davis, ("dog", "eel"), frames))
+    assert set(found) == {"eval/J", "eval/F"}
     assert sum(counted) == (8 if frames else 6 + 5)
 
 
 def test_every_batch_has_the_same_size(davis, monkeypatch):
-    monkeypatch.setattr(held_out, "Segmenter", Still)
+    monkeypatch.setattr(evaluator, "Segmenter", Still)
     monkeypatch.setattr(Still, "batches", [])
-    everything = evaluator(davis, sequences=None)
+    everything = make(davis, sequences=())
     scores = dict(everything("weights"))
     assert Still.batches == [3, 3], "five videos and one to fill up"
     all_five = small_run.TRAINED + small_run.HELD_OUT
-    assert scores["held_out/J"] == pytest.approx(expected_still(davis, all_five, None))
+    assert scores["eval/J"] == pytest.approx(expected_still(davis, all_five, 0))
 
 
 def test_processes_share_sequences_and_get_the_same(davis, monkeypatch):
-    monkeypatch.setattr(held_out, "Segmenter", Still)
-    alone = dict(evaluator(davis, sequences=None)("weights"))
+    monkeypatch.setattr(evaluator, "Segmenter", Still)
+    alone = dict(make(davis, sequences=())("weights"))
     tables = []
 
     def gather(table):
         tables.append(table)
         return np.stack(tables)
 
-    monkeypatch.setattr(held_out.multihost_utils, "process_allgather", gather)
+    monkeypatch.setattr(evaluator.multihost_utils, "process_allgather", gather)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     for index in range(2):
         monkeypatch.setattr(jax, "process_index", lambda: index)  # noqa: B023
-        together = dict(evaluator(davis, sequences=None)("weights"))
+        together = dict(make(davis, sequences=())("weights"))
     assert together == alone, "the last process to tell knows everything"
     shares = [(table[:, 2] > 0).tolist() for table in tables]
     assert shares == [[True, False, True, False, True], [False, True, False, True, False]]
@@ -99,7 +94,7 @@ def test_processes_share_sequences_and_get_the_same(davis, monkeypatch):
 def test_a_run_compiles_it_once(davis, small):
     """And the network sees frames at the size it is trained at, whatever theirs is."""
     model, params = small()
-    evaluate = evaluator(davis, model, frames=3, sequences=("cat", "dog", "eel"))
+    evaluate = make(davis, model, frames=3, sequences=("cat", "dog", "eel"))
     first = dict(evaluate(params))
     compiled = tracks.start._cache_size(), tracks.advance._cache_size()
     assert dict(evaluate(params)) == first
@@ -110,12 +105,12 @@ def test_a_run_compiles_it_once(davis, small):
 
 def test_what_cannot_be_scored_is_refused_at_once(davis, tmp_path):
     with pytest.raises(InputError, match="cut to 2 frames"):
-        evaluator(davis, frames=2)
+        make(davis, frames=2)
     with pytest.raises(InputError, match="no sequence"):
-        evaluator(davis, sequences=("cow",))
+        make(davis, sequences=("cow",))
     only = tmp_path / "DAVIS"
     only.mkdir()
     for part in ("Annotations", "ImageSets"):
         (only / part).symlink_to(davis / part)
     with pytest.raises(InputError, match="no frames under JPEGImages"):
-        evaluator(only)
+        make(only)

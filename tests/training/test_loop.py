@@ -16,8 +16,8 @@ import ranet_jax
 from ranet_jax.checkpoints import checkpoint
 from ranet_jax.checkpoints import manager as run_checkpoints
 from ranet_jax.errors import InputError
-from ranet_jax.training import loop
-from ranet_jax.training import train_step as train
+from ranet_jax.models.initialization import init_params
+from ranet_jax.training import loop, train_step
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_run_leaves_all_there_is_to_see(finished):
         "metrics.jsonl",
         "pictures",
     ]
-    evaluated = [r["step"] for r in lines(finished) if "held_out/J" in r]
+    evaluated = [r["step"] for r in lines(finished) if "eval/J" in r]
     logged = [r["step"] for r in lines(finished) if "loss" in r]
     assert (evaluated, logged) == ([0, 4], [2, 4])
     expected = {"step", "loss", "iou", "gradient_norm", "learning_rate", "examples_per_second"}
@@ -91,16 +91,16 @@ def test_a_finished_run_does_nothing_more(data, finished, monkeypatch):
         raise AssertionError("there is no step to make")
 
     before = (finished / "metrics.jsonl").read_bytes()
-    monkeypatch.setattr(train, "make_step", lambda *a, **k: never)
+    monkeypatch.setattr(train_step, "make_step", lambda *a, **k: never)
     loop.run(small_run.config(data, log__pictures=3), finished)
     assert (finished / "metrics.jsonl").read_bytes() == before
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_unsaved(data, tmp_path):
     """A real one: weights from which nothing finite can come."""
-    config = small_run.config(data, init_from=tmp_path / "broken", held_out__every=0)
-    model, params = loop.configs.model_of(config), None
-    params = loop.configs.initial_params(small_run.config(data))[1]
+    config = small_run.config(data, init_from=tmp_path / "broken", eval__every=0)
+    model = config.network()
+    params = init_params(model, seed=0)
     broken = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.inf), params["pyramid"])
     checkpoint.save(tmp_path / "broken", model, params | {"pyramid": broken}, trained=True)
     with pytest.raises(InputError, match=r"loss of step 1 is nan.*480p/(ant|bee|cat)/0000\d.jpg"):
@@ -117,7 +117,7 @@ def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(data,
         "log__every": 2,  # no divisor of what is between checkpoints
         "log__checkpoint": 3,
         "log__keep": 3,  # 15 and 18, whichever step SIGTERM saves between them
-        "held_out__every": 9,
+        "eval__every": 9,
     }
 
     def start(workdir):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.training.metric_buffer import NotFiniteError, Window
+from ranet_jax.training.metric_buffer import MetricBuffer, NotFiniteError
 from ranet_jax.training.train_step import TrainMetrics
 
 
@@ -19,18 +19,18 @@ def names(batch: int) -> list[str]:
 
 
 def test_a_line_is_the_mean_since_the_last_one():
-    window = Window(names)
+    buffer = MetricBuffer(names)
     for step, loss in enumerate((1.0, 2.0, 6.0), 1):
-        window.add(step, metrics(loss))
-    assert window.mean() == {"loss": 3.0, "iou": 0.5, "gradient_norm": 1.0}
-    assert len(window) == 0
-    window.add(4, metrics(7.0))
-    assert window.mean()["loss"] == 7.0
+        buffer.add(step, metrics(loss))
+    assert buffer.mean() == {"loss": 3.0, "iou": 0.5, "gradient_norm": 1.0}
+    assert len(buffer) == 0
+    buffer.add(4, metrics(7.0))
+    assert buffer.mean()["loss"] == 7.0
 
 
-def test_a_window_goes_on_from_json_to_the_bit():
+def test_a_buffer_goes_on_from_json_to_the_bit():
     losses = np.random.default_rng(0).random(7)
-    whole, first, second = (Window(names) for _ in range(3))
+    whole, first, second = (MetricBuffer(names) for _ in range(3))
     for step, loss in enumerate(losses, 1):
         whole.add(step, metrics(loss))
         (first if step <= 4 else second).add(step, metrics(loss))
@@ -41,20 +41,20 @@ def test_a_window_goes_on_from_json_to_the_bit():
 
 
 @pytest.mark.parametrize("poisoned", [metrics(np.nan), metrics(np.inf), metrics(1.0, np.nan)])
-@pytest.mark.parametrize("ask", [Window.check, Window.mean, Window.to_json])
+@pytest.mark.parametrize("ask", [MetricBuffer.check, MetricBuffer.mean, MetricBuffer.to_json])
 def test_what_is_not_finite_is_told_with_step_and_examples(poisoned, ask):
-    window = Window(names)
-    window.add(8, metrics(1.0))
-    window.add(9, poisoned)
-    window.add(10, metrics(np.nan))
+    buffer = MetricBuffer(names)
+    buffer.add(8, metrics(1.0))
+    buffer.add(9, poisoned)
+    buffer.add(10, metrics(np.nan))
     with pytest.raises(NotFiniteError, match="of step 9 is .*photograph16.jpg, photograph17.jpg"):
-        ask(window)
+        ask(buffer)
     assert issubclass(NotFiniteError, InputError)
 
 
 def test_it_looks_by_itself_before_the_names_are_forgotten():
-    window = Window(names)
+    buffer = MetricBuffer(names)
     with pytest.raises(NotFiniteError, match="step 1 "):
         for step in range(1, 1000):
-            window.add(step, metrics(np.nan))
+            buffer.add(step, metrics(np.nan))
     assert step == 500

@@ -1,4 +1,4 @@
-"""Lines, clock and curve: what a run leaves to read."""
+"""Lines, timer and curve: what a run leaves to read."""
 
 import importlib.util
 import json
@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.training import metric_writer as logs
+from ranet_jax.training import metric_writer
 
 
 def test_lines_after_a_step_are_forgotten_and_torn_ones_never_counted(tmp_path):
-    lines = logs.Lines(tmp_path / "metrics.jsonl")
+    lines = metric_writer.JsonlWriter(tmp_path / "metrics.jsonl")
     assert lines.read() == []
     for step in (0, 2, 4, 6):
         lines.append({"step": step, "loss": 1 / 3 + step})
@@ -29,26 +29,26 @@ def test_lines_after_a_step_are_forgotten_and_torn_ones_never_counted(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
-def test_the_clock_counts_steps_alone():
+def test_the_timer_counts_steps_alone():
     now = iter([10.0, 13.0, 14.0, 20.0, 20.0, 25.0, 25.0])
-    clock = logs.Clock(now=lambda: next(now))
-    assert clock.seconds_a_step() is None and not clock.started
-    clock.start()
-    assert clock.seconds_a_step() is None
-    clock.step()
-    with clock.paused():  # from 13 to 14
+    timer = metric_writer.StepTimer(now=lambda: next(now))
+    assert timer.seconds_a_step() is None and not timer.started
+    timer.start()
+    assert timer.seconds_a_step() is None
+    timer.step()
+    with timer.paused():  # from 13 to 14
         pass
-    clock.step()
-    assert clock.seconds_a_step() == pytest.approx((20 - 10 - 1) / 2)
-    clock.step()
-    assert clock.seconds_a_step() == pytest.approx(5), "counted anew"
+    timer.step()
+    assert timer.seconds_a_step() == pytest.approx((20 - 10 - 1) / 2)
+    timer.step()
+    assert timer.seconds_a_step() == pytest.approx(5), "counted anew"
 
 
 def test_the_curve_is_a_picture_of_loss_and_j(tmp_path):
     losses = [{"step": step, "loss": np.exp(-step / 5)} for step in range(1, 20)]
-    scores = [{"step": step, "held_out/J": step / 20} for step in (0, 10, 19)]
+    scores = [{"step": step, "eval/J": step / 20} for step in (0, 10, 19)]
     for name, records in (("loss.png", losses), ("both.png", losses + scores)):
-        logs.draw_curve(records, tmp_path / name)
+        metric_writer.draw_curve(records, tmp_path / name)
     alone, both = (np.asarray(Image.open(tmp_path / n)) for n in ("loss.png", "both.png"))
     assert alone.shape == both.shape and (alone != both).any()
 
@@ -61,7 +61,7 @@ def test_the_curve_is_a_picture_of_loss_and_j(tmp_path):
 
 def test_a_log_goes_on_after_the_step_it_is_told(tmp_path, capsys):
     def open_log(first, **more):
-        return logs.Log(tmp_path, name="run", first=first, steps=10, **more)
+        return metric_writer.Log(tmp_path, name="run", first=first, steps=10, **more)
 
     with open_log(0) as log:
         for step in (2, 4, 6):
@@ -69,7 +69,7 @@ def test_a_log_goes_on_after_the_step_it_is_told(tmp_path, capsys):
         log.show(6, {"loss": 0.6, "gradient_norm": 3.0}, 2.0)
     assert "step 6/10: loss 0.6, 0:00:08 left" in capsys.readouterr().out
     with open_log(4) as log:
-        log.write(4, {"held_out/J": 0.5})
+        log.write(4, {"eval/J": 0.5})
         assert log.evaluated(4) and not log.evaluated(2)
     text = (tmp_path / "metrics.jsonl").read_text()
     steps = [json.loads(line)["step"] for line in text.splitlines()]
@@ -77,7 +77,7 @@ def test_a_log_goes_on_after_the_step_it_is_told(tmp_path, capsys):
 
 
 def test_other_processes_write_nothing(tmp_path, capsys):
-    with logs.Log(tmp_path, name="run", first=0, steps=10, active=False) as log:
+    with metric_writer.Log(tmp_path, name="run", first=0, steps=10, active=False) as log:
         log.write(2, {"loss": 1.0})
         log.show(2, {"loss": 1.0}, 1.0)
         log.overview({"kernel": np.zeros(3)})
@@ -89,7 +89,7 @@ def test_other_processes_write_nothing(tmp_path, capsys):
 
 
 def test_the_overview_counts_parameters(tmp_path, capsys):
-    with logs.Log(tmp_path, name="run", first=0, steps=1) as log:
+    with metric_writer.Log(tmp_path, name="run", first=0, steps=1) as log:
         log.overview({"conv": {"kernel": np.zeros((3, 3, 2, 5)), "bias": np.zeros(5)}})
     out = capsys.readouterr().out
     assert "conv/kernel" in out and "Total: 95" in out
@@ -97,7 +97,7 @@ def test_the_overview_counts_parameters(tmp_path, capsys):
 
 def test_without_tensorboard_that_is_said_once(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with logs.Log(tmp_path, name="run", first=0, steps=1) as log:
+    with metric_writer.Log(tmp_path, name="run", first=0, steps=1) as log:
         log.write(1, {"loss": 1.0})
     out = capsys.readouterr().out
     assert out.count("tensorflow and tensorboard not installed") == 1

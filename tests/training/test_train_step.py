@@ -10,11 +10,11 @@ from test_augment import host_batch
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
-from ranet_jax.training import augment
-from ranet_jax.training import train_step as train
+from ranet_jax.training import train_step
+from ranet_jax.training.config import AugmentConfig, OptimizerConfig
 from ranet_jax.training.optimizer import make_optimizer
 
-OPTIMIZER = make_optimizer(learning_rate=1e-5, steps=10)
+OPTIMIZER = make_optimizer(OptimizerConfig(learning_rate=1e-5), steps=10)
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +84,10 @@ def test_rematerialising_changes_no_name_and_no_shape():
 def test_parts_that_do_not_divide_the_batch():
     model = RANet(depth=14, width=8)
     shapes = jax.eval_shape(
-        lambda p: train.create_state(p, OPTIMIZER, seed=0), abstract_params(model)
+        lambda p: train_step.create_state(p, OPTIMIZER, seed=0), abstract_params(model)
     )
-    step = train.make_step(
-        model, OPTIMIZER, augmentation={}, grad_accum_steps=3, devices=jax.devices()[:1]
-    )
+    config = training_programs.config("data.batch_size=3", "optimizer.grad_accum_steps=3")
+    step = train_step.make_step(model, OPTIMIZER, config, jax.devices()[:1])
     batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=2, slots=1).items()}
     with pytest.raises(InputError, match="3 equal parts"):
         step.lower(shapes, batch)
@@ -97,18 +96,16 @@ def test_parts_that_do_not_divide_the_batch():
 def test_steps_that_differ_in_numbers_are_one_program():
     model = RANet(depth=14, width=8)
     shapes = jax.eval_shape(
-        lambda p: train.create_state(p, OPTIMIZER, seed=0, ema_decay=0.9), abstract_params(model)
+        lambda p: train_step.create_state(p, OPTIMIZER, seed=0, ema_decay=0.9),
+        abstract_params(model),
     )
     batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=1, slots=1).items()}
 
     def program(ema_decay, **changes):
-        step = train.make_step(
-            model,
-            OPTIMIZER,
-            augmentation=augment.IDENTITY | changes,
-            ema_decay=ema_decay,
-            devices=jax.devices()[:1],
+        config = training_programs.config(
+            f"optimizer.ema_decay={ema_decay}", augment=AugmentConfig(**changes)
         )
+        step = train_step.make_step(model, OPTIMIZER, config, jax.devices()[:1])
         return step.lower(shapes, batch).as_text()
 
     plain = program(0.9)

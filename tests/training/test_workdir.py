@@ -4,7 +4,7 @@ import pytest
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import results as records
-from ranet_jax.training.workdir import claim
+from ranet_jax.training.workdir import reserve
 
 CONFIG = {
     "steps": 10,
@@ -23,32 +23,32 @@ def changed(**sections) -> dict:
 
 
 def test_the_same_experiment_goes_on_and_may_be_longer(tmp_path):
-    folder = claim(tmp_path / "run", CONFIG)
+    folder = reserve(tmp_path / "run", CONFIG)
     assert folder == tmp_path / "run"
-    assert claim(folder, CONFIG) == folder
+    assert reserve(folder, CONFIG) == folder
     longer = changed(steps=20, log={"every": 1}, data={"workers": 3, "root": "elsewhere"})
-    claim(folder, longer)
+    reserve(folder, longer)
     written = json.loads((folder / "config.json").read_text())
     assert written["steps"] == 20 and written["data"]["sets"] == [["ecssd", 1.0]]
 
 
 def test_another_experiment_is_refused_with_what_differs(tmp_path):
-    claim(tmp_path, CONFIG)
+    reserve(tmp_path, CONFIG)
     other = changed(steps=20, seed=1, model={"depth": 101}, data={"sets": (("hku_is", 1.0),)})
     with pytest.raises(InputError, match=r"another data\.sets, model\.depth, seed:"):
-        claim(tmp_path, other)
+        reserve(tmp_path, other)
     assert json.loads((tmp_path / "config.json").read_text())["steps"] == 10
     with pytest.raises(InputError, match=r"another model\.width"):
-        claim(tmp_path, changed(model={"width": 8}))
+        reserve(tmp_path, changed(model={"width": 8}))
 
 
 def test_a_folder_that_cannot_be_told_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match="no readable config.json"):
-        claim(tmp_path, CONFIG)
+        reserve(tmp_path, CONFIG)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Cannot write"):
-        claim(tmp_path / "file" / "run", CONFIG)
+        reserve(tmp_path / "file" / "run", CONFIG)
 
 
 def test_two_processes_of_a_run_may_start_at_once(tmp_path, monkeypatch):
@@ -56,8 +56,8 @@ def test_two_processes_of_a_run_may_start_at_once(tmp_path, monkeypatch):
 
     def read_too_early(path):
         monkeypatch.undo()
-        claim(tmp_path, CONFIG)
+        reserve(tmp_path, CONFIG)
 
     monkeypatch.setattr(records, "read_json", read_too_early)
-    assert claim(tmp_path, CONFIG) == tmp_path
+    assert reserve(tmp_path, CONFIG) == tmp_path
     assert json.loads((tmp_path / "config.json").read_text())["steps"] == 10
