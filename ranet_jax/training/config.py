@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from data_pipelines.pipeline import DataConfig
+from data_pipelines.config import DataConfig
 from ranet_jax.checkpoints.checkpoint import PRECISIONS
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.davis import Dataset
