@@ -21,6 +21,7 @@ def _masks(generator: np.random.Generator, objects: int, size: tuple[int, int]) 
     return (labels[:, None] == np.arange(1, objects + 1)[:, None, None]).astype(np.float32)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("settings", "objects", "size"),
     [
@@ -55,6 +56,7 @@ def test_torch_network_computes_the_same_logits(small, settings, objects, size):
     assert np.abs(theirs - ours).max() < 1e-3 * np.abs(ours).max()
 
 
+@pytest.mark.torch
 def test_torch_case_runs_in_turn(small, capsys, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setattr(benchmark, "usable_cores", lambda: 1)

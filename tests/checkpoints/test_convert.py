@@ -180,6 +180,7 @@ def torch():
     return pytest.importorskip("torch", reason="reading .pth needs the `torch` extra")
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("zipped", [True, False])
 def test_pth_equals_npz(torch, tmp_path, resnet, zipped):
     """Both file formats of PyTorch, the old one being that of the published files."""
@@ -191,6 +192,7 @@ def test_pth_equals_npz(torch, tmp_path, resnet, zipped):
     np.testing.assert_array_equal(state["conv1.weight"], resnet["conv1.weight"])
 
 
+@pytest.mark.torch
 def test_half_precision_tensors_are_read(torch, tmp_path):
     torch.save({"module.a": torch.ones(3, dtype=torch.bfloat16)}, tmp_path / "half.pth")
     state = read_state_dict(tmp_path / "half.pth")
@@ -207,6 +209,7 @@ class Evil:
         return (open, (str(self.target), "w"))
 
 
+@pytest.mark.torch
 def test_code_in_a_file_is_not_run(torch, tmp_path):
     target = tmp_path / "touched"
     torch.save({"a": Evil(target)}, tmp_path / "evil.pth")
@@ -215,6 +218,7 @@ def test_code_in_a_file_is_not_run(torch, tmp_path):
     assert not target.exists()
 
 
+@pytest.mark.torch
 def test_a_list_is_refused(torch, tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(InputError, match="not a state dict"):
