@@ -3,7 +3,7 @@ VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-small test-full-size lint clean
+.PHONY: install demo test test-small test-full-size lint docs clean
 
 install: $(VENV)/.installed
 
@@ -39,6 +39,10 @@ test-full-size: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(VENV)/.installed-test
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build
 
 clean:
 	rm -rf $(VENV) .cache demo-out build *.egg-info

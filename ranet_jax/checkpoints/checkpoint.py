@@ -77,16 +77,35 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
         abstract_params(model),
     )
+    _check_stored(path, target)
     try:
         with _checkpointer() as checkpointer:
-            stored = checkpointer.metadata(path).item_metadata["params"].tree
-            _compare(path, _shapes(stored), _shapes(target))
             items = ocp.args.Composite(params=ocp.args.StandardRestore(target))
             return model, checkpointer.restore(path, items).params
-    except InputError:
-        raise
     except Exception as error:  # storage errors come in every type
         raise _damaged(path) from error
+
+
+def check_params(path: Path | str) -> None:
+    """Compares names and shapes of the parameters of a checkpoint with those of its settings.
+
+    Raises:
+        InputError: they differ, or it cannot be read. Of a packed file the values are read as well.
+    """
+    path = find(path)
+    if path.is_file():
+        _load_packed(path, "float32")
+        return
+    _check_stored(path, abstract_params(model_from_settings(read_settings(path)["model"])))
+
+
+def _check_stored(path: Path, target: Params) -> None:
+    try:
+        with _checkpointer() as checkpointer:
+            stored = _shapes(checkpointer.metadata(path).item_metadata["params"].tree)
+    except Exception as error:  # storage errors come in every type
+        raise _damaged(path) from error
+    _compare(path, stored, _shapes(target))
 
 
 def load_mean(paths: Sequence[Path | str]) -> tuple[RANet, Params]:

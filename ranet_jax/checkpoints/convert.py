@@ -122,17 +122,25 @@ def from_resnet(state: StateDict, mode: Mode, seed: int) -> tuple[RANet, Params,
     Raises:
         InputError: with every unknown, missing and wrongly shaped name.
     """
-    model = RANet(mode=mode, depth=_depth(state, ""))
+    depth, backbone = resnet_backbone(state)
+    model = RANet(mode=mode, depth=depth)
     skipped = sorted(name for name in state if NOT_IN_ENCODER.match(name))
-    used = {name: value for name, value in state.items() if name not in skipped}
-    flat = {
-        path: leaf for path, leaf in _flat_shapes(model).items() if path.startswith("backbone/")
-    }
-    names = {path: published_name(path).removeprefix("base_model.") for path in flat}
-    backbone = _assign(flat, used, names)["backbone"]
-    params = init_params(model, seed, backbone)
     fresh = "The backbone is pre-trained; all other modules are initialized and not trained yet."
-    return model, params, [*_skipped_lines(skipped), fresh]
+    return model, init_params(model, seed, backbone), [*_skipped_lines(skipped), fresh]
+
+
+def resnet_backbone(state: StateDict) -> tuple[int, Params]:
+    """Depth and parameters of the encoder that a torchvision ResNet fills.
+
+    Raises:
+        InputError: with every unknown, missing and wrongly shaped name.
+    """
+    depth = _depth(state, "")
+    used = {name: value for name, value in state.items() if not NOT_IN_ENCODER.match(name)}
+    shapes = _flat_shapes(RANet(depth=depth))
+    flat = {path: leaf for path, leaf in shapes.items() if path.startswith("backbone/")}
+    names = {path: published_name(path).removeprefix("base_model.") for path in flat}
+    return depth, _assign(flat, used, names)["backbone"]
 
 
 def read_state_dict(source: Path) -> StateDict:

@@ -40,7 +40,7 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
         return checkpoint.load_mean(_paths(init_from))[1]
     (path,) = _paths(init_from)
     resnet = is_resnet(init_from)
-    backbone = _published(model, path, seed) if resnet else checkpoint.load(path)[1]["backbone"]
+    backbone = _read_resnet(model, path) if resnet else checkpoint.load(path)[1]["backbone"]
     return init_params(model, seed, backbone)
 
 
@@ -61,10 +61,10 @@ def is_trained_network(init_from: str) -> bool:
 
 
 def check_fits(model: RANet, init_from: str) -> None:
-    """Looks for `init_from` and compares its settings, without reading parameters.
+    """Looks for `init_from` and compares settings, names and shapes with those of the network.
 
     Raises:
-        InputError: it is missing, or of another network; names what differs.
+        InputError: it is missing, damaged, or of another network; names what differs.
     """
     if not init_from:
         return
@@ -107,6 +107,7 @@ def _check_resnet(model: RANet, path: Path) -> None:
         )
     if not path.is_file():
         raise InputError(f"{path} is no file: name a ResNet's .npz or .pth.")
+    _read_resnet(model, path)
 
 
 def _check_checkpoint(model: RANet, path: Path) -> None:
@@ -124,18 +125,20 @@ def _check_checkpoint(model: RANet, path: Path) -> None:
             f"init_from={path} is another network: {', '.join(different)}; start from one of the "
             "same settings, or change those of the config."
         )
+    checkpoint.check_params(path)
 
 
-def _published(model: RANet, path: Path, seed: int) -> Params:
-    from ranet_jax.checkpoints.convert import from_resnet, read_state_dict
+def _read_resnet(model: RANet, path: Path) -> Params:
+    """The parameters of the backbone."""
+    from ranet_jax.checkpoints.convert import read_state_dict, resnet_backbone
 
-    published, params, _ = from_resnet(read_state_dict(path), model.mode, seed)
-    if published.depth != model.depth:
+    depth, backbone = resnet_backbone(read_state_dict(path))
+    if depth != model.depth:
         raise InputError(
-            f"{path} holds a ResNet-{published.depth}, but model.depth is {model.depth}: name the "
-            "weights of that one."
+            f"{path} holds a ResNet-{depth}, but model.depth is {model.depth}: name the weights "
+            "of that one."
         )
-    return params["backbone"]
+    return backbone
 
 
 def checkpoint_settings(config: TrainConfig) -> dict[str, Any]:

@@ -313,5 +313,7 @@ def test_an_imagenet_backbone_is_what_the_fresh_reductions_are_made_for(small_co
     informed = init_params(model, config.seed, params["backbone"])["matching_features"]
     jax.tree.map(np.testing.assert_array_equal, params["matching_features"], informed)
     assert checkpoint_settings(config)["init_from"] == "none"
-    with pytest.raises(InputError, match="holds a ResNet-50, but model.depth is 101"):
-        initial_params(small_config(*resnet, "--config.model.depth=101"))
+    deeper = small_config(*resnet, "--config.model.depth=101")
+    for look in (check, initial_params):
+        with pytest.raises(InputError, match="holds a ResNet-50, but model.depth is 101"):
+            look(deeper)
