@@ -54,3 +54,27 @@ def message_of(call, *arguments, **named):
 
 def read_all(path):
     return list(open_video(path))
+
+
+def drifting_squares(frames=5, height=90, width=150, ids=(1,), seed=0):
+    """Textured squares that drift over a textured ground, and their labels."""
+    random = np.random.default_rng(seed)
+    ground = random.integers(0, 256, (height, width, 3))
+    side = height // 3
+    tiles = random.integers(0, 256, (len(ids), side, side, 3))
+    images, labels = [], []
+    for t in range(frames):
+        image, label = ground.copy(), np.zeros((height, width), np.int32)
+        for i, (id_, tile) in enumerate(zip(ids, tiles, strict=True)):
+            y, x = height // 4 + t, 8 + t + i * (side + 6)
+            image[y : y + side, x : x + side] = tile
+            label[y : y + side, x : x + side] = id_
+        images.append(image.astype(np.uint8))
+        labels.append(label)
+    return images, labels
+
+
+def segment(segmenter, images, mask) -> list[np.ndarray]:
+    """The labels of all frames after the first."""
+    segmenter.init(images[0], mask)
+    return [segmenter.step(image) for image in images[1:]]

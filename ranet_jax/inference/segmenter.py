@@ -1,10 +1,12 @@
 """Segment videos: `init` with the first frame and its mask, then `step` with every other frame.
 
-Frames and masks come and go at their own size, on the host; what happens in between is `tracks.py`.
+Frames and masks come and go at their own size, on the host; what happens in between is `state.py`.
 """
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from ranet_jax.array_typing import HostFrame, HostMask, Params
+from ranet_jax.checkpoints import checkpoint as checkpoints
 from ranet_jax.errors import InputError
 from ranet_jax.inference import state as tracks
 from ranet_jax.inference.letterbox import (
@@ -55,6 +58,7 @@ class Segmenter:
         params: Params,
         *,
         aggregation: Aggregation | None = None,
+        memory: int | None = None,
         size: tuple[int, int] = NETWORK_SIZE,
         frame_scale: int = 1,
         devices: Sequence[jax.Device] | None = None,
@@ -66,6 +70,8 @@ class Segmenter:
             params: its parameters.
             aggregation: how objects share out a frame, `softmax` (paper) or `argmax` (published
                 code); the model's own setting if None.
+            memory: number of earlier frames that are matched beside the first one, the previous
+                frame first; the model's own setting if None.
             size: height and width of the network's input, multiples of 32.
             frame_scale: frames are kept at so many times this size, and what the network sees is
                 cut out of them: with 2, small objects stay sharp for a network of a small input.
@@ -73,7 +79,7 @@ class Segmenter:
                 first local device if None.
 
         Raises:
-            InputError: for an unknown `aggregation` or an impossible size.
+            InputError: for an unknown `aggregation`, or a memory or a size that cannot be.
         """
         if aggregation not in (None, "softmax", "argmax"):
             raise InputError(f"aggregation is {aggregation!r}; it can be softmax or argmax.")
@@ -83,13 +89,34 @@ class Segmenter:
             )
         if frame_scale < 1 or int(frame_scale) != frame_scale:
             raise InputError(f"frame_scale is {frame_scale}; give a whole number from 1.")
-        self._model = model if aggregation is None else model.clone(aggregation=aggregation)
+        chosen = {"aggregation": aggregation, "memory": memory}
+        self._model = model.clone(**{name: v for name, v in chosen.items() if v is not None})
         self._params = params
         self._size, self._frame_scale = tuple(size), frame_scale
         self._frame_size = size[0] * frame_scale, size[1] * frame_scale
         self._devices = list(devices or jax.local_devices()[:1])
         self._state: tracks.VideoState | None = None
         self._values, self._given = None, []
+
+    @classmethod
+    def load(
+        cls, checkpoint: Path | str = "default", *, precision: str = "float32", **settings: Any
+    ) -> Self:
+        """A segmenter with the network of a checkpoint, and with the settings it was trained at.
+
+        Args:
+            checkpoint: see `checkpoints.checkpoint.load`; `default` is the network that ships.
+            precision: what convolutions compute in, `float32` or `bfloat16`.
+            **settings: arguments of the class that replace the checkpoint's `size`, `frame_scale`,
+                `aggregation` and `memory`, and `devices`.
+
+        Raises:
+            InputError: as `checkpoints.checkpoint.load` does, and for impossible settings.
+        """
+        # Once for both: the best checkpoint of a run that is still going may be another one later.
+        path = checkpoints.find(checkpoint)
+        model, params = checkpoints.load(path, precision)
+        return cls(model, params, **(checkpoints.trained_at(path) | settings))
 
     def init(
         self, frame: HostFrame | Sequence[HostFrame], mask: HostMask | Sequence[HostMask]

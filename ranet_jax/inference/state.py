@@ -1,10 +1,14 @@
 """The state of videos being segmented, and the compiled functions that start and advance it (pure).
 
-A video is followed by one or more *tracks*. A track has a template frame, a box and a static number
+A video is followed by one or more *tracks*. A track has its templates, a box and a static number
 of object slots. A network for several objects follows all objects of a frame in one track; a
 single-object network has a track for every object, each with its own box. Objects added at a later
 frame get a track whose template is that frame. All tracks of all videos are one batch for the
 network; their results meet in the frame, where they share out the pixels.
+
+A network with memory slots keeps earlier frames as further templates of each track: the previous
+one, and of those before it every fifth until its slot is needed again. A frame in memory lies there
+as the network saw it, cropped, with the masks that were found in it.
 
 Dimension letters beyond those of `array_typing`: v videos, g tracks of a video, n slots of a track.
 Slot i of track j has the label j*n + i + 1.
@@ -15,14 +19,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from ranet_jax.array_typing import Frame, ObjectMasks, Params, Size
+from ranet_jax.array_typing import Frame, Logits, ObjectMasks, Params, Size
 from ranet_jax.inference.boxes import mask_boxes
 from ranet_jax.models.aggregation import LabelValues, label_values, largest_label
-from ranet_jax.models.memory import EncodedTemplate
+from ranet_jax.models.memory import EncodedTemplate, remember
 from ranet_jax.models.ops import crop_bilinear, crop_nearest, uncrop
 from ranet_jax.models.ranet import RANet
+
+MEMORY_INTERVAL = 5  # frames; of the memory slots beside the one of the previous frame
 
 Frames = UInt8[Array, "v H W 3"]
 VideoLabels = UInt8[Array, "v H W"]
@@ -35,6 +41,7 @@ class VideoState(NamedTuple):
     valid: Bool[Array, "v g n"]
     labels: VideoLabels
     boxes: Int[Array, "v g 4"]
+    number: Int[Array, " v"]  # of frames after the first one
 
 
 @functools.partial(jax.jit, static_argnames=("model", "size"))
@@ -58,9 +65,9 @@ def start(
     """
     boxes = _boxes(labels, valid)
     images = _crop_frames(frames, boxes, size)
-    masks = _crop_masks(labels, boxes, valid, size)
+    masks = crop_masks(labels, boxes, valid, size)
     template = model.apply({"params": params}, images, masks, method="encode_template")
-    return VideoState(template, valid, labels, boxes)
+    return VideoState(template, valid, labels, boxes, jnp.zeros(len(frames), jnp.int32))
 
 
 @functools.partial(jax.jit, static_argnames=("model", "size"), donate_argnames="state")
@@ -77,25 +84,67 @@ def advance(
         The next state, the labels, and the values that decided them (see
         `aggregation.label_values`).
     """
-    videos, tracks, slots = state.valid.shape
-    logits = model.apply(
+    logits, pooled = model.apply(
         {"params": params},
         state.template,
         _crop_frames(frames, state.boxes, size),
-        _crop_masks(state.labels, state.boxes, state.valid, size),
-        state.valid.reshape(videos * tracks, slots),
-        method="segment",
+        crop_masks(state.labels, state.boxes, state.valid, size),
+        state.valid.reshape(-1, state.valid.shape[2]),
+        method="segment_and_pool",
     )
-    put_back = functools.partial(uncrop, size=frames.shape[1:3])
+    state, values = follow(model, state, logits, pooled)
+    return state, state.labels, values
+
+
+def follow(
+    model: RANet, state: VideoState, logits: Logits, pooled: Float[Array, "b k c"]
+) -> tuple[VideoState, LabelValues]:
+    """What was segmented becomes what the next frame is segmented with.
+
+    Pure and not compiled by itself: training goes through the frames of a clip with it.
+
+    Args:
+        model: the network.
+        state: what the frame was segmented with; its boxes say where the crops were.
+        logits: of the crops, v*g of them, tracks fastest.
+        pooled: features of the crops, from `segment_and_pool`.
+
+    Returns:
+        The state for the next frame, and the values that decided its labels.
+    """
+    videos, tracks, slots = state.valid.shape
+    frame_size = state.labels.shape[1:]
+    put_back = functools.partial(uncrop, size=frame_size)
     probabilities = jax.vmap(put_back)(jax.nn.sigmoid(logits), state.boxes.reshape(-1, 4))
     values = label_values(
-        probabilities.reshape(videos, tracks * slots, *frames.shape[1:3]),
+        probabilities.reshape(videos, tracks * slots, *frame_size),
         state.valid.reshape(videos, tracks * slots),
         model.aggregation,
     )
     labels = largest_label(values).astype(jnp.uint8)
-    state = state._replace(labels=labels, boxes=_boxes(labels, state.valid))
-    return state, labels, values
+    number = state.number + 1
+    template = state.template
+    if model.memory:
+        masks = crop_masks(labels, state.boxes, state.valid, logits.shape[2:])
+        template = _remember(template, pooled, masks, jnp.repeat(number, tracks))
+    boxes = _boxes(labels, state.valid)
+    return VideoState(template, state.valid, labels, boxes, number), values
+
+
+def _remember(
+    template: EncodedTemplate,
+    pooled: Float[Array, "b k c"],
+    masks: ObjectMasks,
+    number: Int[Array, " b"],
+) -> EncodedTemplate:
+    """Frame `number` into slot 1, and every fifth frame into one of the others, in turn."""
+    always = jnp.ones(number.shape, bool)
+    template = remember(template, pooled, masks, 1, always)
+    others = template.filled.shape[1] - 2
+    if not others:
+        return template
+    turn, rest = jnp.divmod(number, MEMORY_INTERVAL)
+    return remember(template, pooled, masks, 2 + (turn - 1) % others, rest == 0)
 
 
 def join(state: VideoState, new: VideoState, video: int, first_track: int) -> VideoState:
@@ -114,6 +163,7 @@ def join(state: VideoState, new: VideoState, video: int, first_track: int) -> Vi
         state.valid.at[video, put].set(new.valid[0]),
         state.labels.at[video].set(labels.astype(jnp.uint8)),
         state.boxes.at[video, put].set(new.boxes[0]),
+        state.number,
     )
 
 
@@ -133,6 +183,7 @@ def with_tracks(state: VideoState, tracks: int) -> VideoState:
         jnp.concatenate([state.valid, jnp.zeros((videos, added, slots), bool)], axis=1),
         state.labels,
         jnp.concatenate([state.boxes, jnp.broadcast_to(whole, (videos, added, 4))], axis=1),
+        state.number,
     )
 
 
@@ -156,12 +207,20 @@ def _crop_frames(frames: Frames, boxes: Int[Array, "v g 4"], size: Size | None) 
     return crops.reshape(-1, *crops.shape[2:])
 
 
-def _crop_masks(
+def crop_masks(
     labels: VideoLabels,
     boxes: Int[Array, "v g 4"],
     valid: Bool[Array, "v g n"],
     size: Size | None,
 ) -> ObjectMasks:
+    """The masks of each track's slots in its box, 0 and 1, [v*g, n, H, W].
+
+    Args:
+        labels: of each video.
+        boxes: of its tracks.
+        valid: which slots of which tracks hold an object; only its shape counts.
+        size: height and width of the masks; the labels' if None.
+    """
     crop = functools.partial(crop_nearest, size=size)
     crops = jax.vmap(jax.vmap(crop, (None, 0)))(labels, boxes)
     masks = crops[:, :, None] == _slot_labels(valid)[..., None, None]

@@ -10,35 +10,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from small_videos import drifting_squares as clip
+from small_videos import segment
 
 from ranet_jax import InputError, Segmenter
 from ranet_jax.inference import state as tracks
 from ranet_jax.models.ranet import RANet
 
 SIZE = (96, 160)
-
-
-def clip(frames=5, height=90, width=150, ids=(1,), seed=0):
-    """Textured squares that drift over a textured ground, and their labels."""
-    random = np.random.default_rng(seed)
-    ground = random.integers(0, 256, (height, width, 3))
-    side = height // 3
-    tiles = random.integers(0, 256, (len(ids), side, side, 3))
-    images, labels = [], []
-    for t in range(frames):
-        image, label = ground.copy(), np.zeros((height, width), np.int32)
-        for i, (id_, tile) in enumerate(zip(ids, tiles, strict=True)):
-            y, x = height // 4 + t, 8 + t + i * (side + 6)
-            image[y : y + side, x : x + side] = tile
-            label[y : y + side, x : x + side] = id_
-        images.append(image.astype(np.uint8))
-        labels.append(label)
-    return images, labels
-
-
-def segment(segmenter, images, mask) -> list[np.ndarray]:
-    segmenter.init(images[0], mask)
-    return [segmenter.step(image) for image in images[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -169,13 +148,13 @@ def test_lost_object_leaves_an_empty_frame_and_a_whole_box(single):
 
 
 class Counting(RANet):
-    """Counts how often its `segment` is traced, that is, compiled."""
+    """Counts how often its `segment_and_pool` is traced, that is, compiled."""
 
     traces = []
 
-    def segment(self, *args):
+    def segment_and_pool(self, *args):
         Counting.traces.append(args[2].shape)
-        return super().segment(*args)
+        return super().segment_and_pool(*args)
 
 
 def test_compiled_once_for_all_frames_and_frame_sizes(single):
@@ -339,7 +318,7 @@ def test_a_batch_is_shared_by_devices():
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])]),
+        "PYTHONPATH": os.pathsep.join(map(str, [here, *here.parents[:2]])),
     }
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(DEVICES)],

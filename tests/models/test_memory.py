@@ -109,7 +109,8 @@ def test_each_sample_ranks_its_own_memory(small, mode, n):
     (first, current), (masks, previous), valid = inputs(n=n)
     template = encode(model, params, first, masks)
     _, pooled = segment(model, params, template, current, previous, valid)
-    template = remember(template, pooled, previous, 2, jnp.asarray([True, False]))
+    # The other sample's frame: cells of the same frame would tie at a similarity of 1.
+    template = remember(template, pooled[::-1], previous, 2, jnp.asarray([True, False]))
     together, _ = segment(model, params, template, current, previous, valid)
     for i in range(2):
         own = jax.tree.map(lambda x: x[i : i + 1], (template, current, previous, valid))  # noqa: B023

@@ -1,0 +1,167 @@
+"""Earlier frames in memory while videos are segmented: what is kept, of whom, and how much."""
+
+import resource
+
+import jax
+import numpy as np
+import pytest
+from small_videos import drifting_squares, segment
+
+from ranet_jax import InputError, Segmenter
+from ranet_jax.inference import state as tracks
+from ranet_jax.models.memory import pool_masks
+
+SIZE = (96, 160)
+NETWORKS = [("single", (1,)), ("multi", (3, 7))]
+
+
+def segmenter(network, memory, **settings) -> Segmenter:
+    return Segmenter(*network, size=SIZE, memory=memory, **settings)
+
+
+def test_no_slots_are_no_memory_at_all(small):
+    """Bit for bit, whether the model or the segmenter says it."""
+    model, params = small()
+    images, labels = drifting_squares(4)
+    maps = []
+    for one in (
+        Segmenter(model, params, size=SIZE),
+        segmenter((model, params), 0),
+        segmenter((model.clone(memory=2), params), 0),
+    ):
+        segment(one, images, labels[0])
+        maps.append(one.probability_maps()[1])
+        assert one._state.template.features.shape[1] == 1
+    np.testing.assert_array_equal(maps[1], maps[0])
+    np.testing.assert_array_equal(maps[2], maps[0])
+
+
+def test_the_model_says_how_many_frames_are_kept(small):
+    model, params = small(memory=1)
+    images, labels = drifting_squares(3)
+    own, asked = Segmenter(model, params, size=SIZE), segmenter(small(), 1)
+    results = [segment(one, images, labels[0]) for one in (own, asked)]
+    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(*(one.probability_maps()[1] for one in (own, asked)))
+    with pytest.raises(InputError, match="memory is -1; give a whole number from 0"):
+        segmenter(small(), -1)
+
+
+@pytest.mark.parametrize("mode, ids", NETWORKS)
+def test_slot_one_holds_the_previous_frame_as_it_was_seen(small, mode, ids):
+    images, labels = drifting_squares(3, ids=ids)
+    one = segmenter(small(mode=mode), 1)
+    one.init(images[0], labels[0])
+    template = one._state.template
+    assert template.filled[:, 0].all() and not template.filled[:, 1].any()
+    for image in images[1:]:
+        boxes, before = one._state.boxes + 0, jax.tree.map(np.asarray, one._state.template)
+        one.step(image)
+        state = one._state
+        assert state.template.filled.all()
+        np.testing.assert_array_equal(state.template.features[:, 0], before.features[:, 0])
+        np.testing.assert_array_equal(state.template.masks[:, :, 0], before.masks[:, :, 0])
+        assert np.abs(state.template.features[:, 1] - before.features[:, 1]).max() > 0
+        seen = tracks.crop_masks(state.labels, boxes, state.valid, SIZE)
+        np.testing.assert_allclose(state.template.masks[:, :, 1], pool_masks(seen), atol=1e-6)
+
+
+def test_the_other_slots_take_every_fifth_frame_in_turn(small):
+    images, labels = drifting_squares(5)
+    one = segmenter(small(), 3)
+    one.init(images[0], labels[0])
+    held = [None] * 4
+    for number in range(1, 17):
+        one.step(images[number % 5])
+        features = np.asarray(one._state.template.features[0])
+        changed = {slot for slot in range(4) if not np.array_equal(features[slot], held[slot])}
+        expected = {0} if number == 1 else set()
+        expected |= {1, {5: 2, 10: 3, 15: 2}.get(number, 1)} | ({2, 3} if number == 1 else set())
+        assert changed == expected, number
+        filled = [True, True, number >= 5, number >= 10]
+        np.testing.assert_array_equal(one._state.template.filled[0], filled)
+        held = features
+
+
+@pytest.mark.parametrize("mode, ids", NETWORKS)
+def test_each_video_of_a_batch_has_its_own_memory(small, mode, ids):
+    """Videos of different sizes and lengths, together and alone."""
+    network = small(mode=mode)
+    videos = [drifting_squares(4, ids=ids), drifting_squares(3, 64, 100, ids=ids, seed=1)]
+    together = segmenter(network, 1)
+    together.init([v[0][0] for v in videos], [v[1][0] for v in videos])
+    maps = []
+    for t in range(1, 4):
+        together.step([v[0][t] if t < len(v[0]) else None for v in videos])
+        maps.append([together.probability_maps(video) for video in range(2)])
+    for video, (images, labels) in enumerate(videos):
+        alone = segmenter(network, 1)
+        alone.init(images[0], labels[0])
+        for t, image in enumerate(images[1:]):
+            alone.step(image)
+            for id_, values in alone.probability_maps().items():
+                # Rounding differs with the size of the batch and moves a few pixels of a mask.
+                assert np.mean(np.abs(maps[t][video][id_] - values) > 0.01) < 0.01
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_an_added_object_starts_with_an_empty_memory(small, mode):
+    """Its first frame is the one it was added at; those there already keep what they remember."""
+    images, labels = drifting_squares(5, ids=(1, 2))
+    added = np.where(labels[2] == 2, 2, 0)
+    one = segmenter(small(mode=mode), 2, aggregation="argmax")
+    one.init(images[0], np.where(labels[0] == 1, 1, 0))
+    one.step(images[1])
+    one.step(images[2])
+    before = jax.tree.map(np.asarray, one._state.template)
+    one.add_object(images[2], added)
+    template = one._state.template
+    for name, old in zip(template._fields, before, strict=True):
+        np.testing.assert_array_equal(getattr(template, name)[:1], old)
+    np.testing.assert_array_equal(template.filled, [[True, True, False], [True, False, False]])
+    alone = segmenter(small(mode=mode), 2, aggregation="argmax")
+    alone.init(images[2], added)
+    for image in images[3:]:
+        one.step(image)
+        alone.step(image)
+    np.testing.assert_array_equal(one._state.template.filled[1], [True, True, False])
+
+
+def test_memory_changes_what_is_found_from_the_second_frame_on(small):
+    images, labels = drifting_squares(3)
+    maps = []
+    for slots in (0, 1):
+        one = segmenter(small(), slots)
+        one.init(images[0], labels[0])
+        maps.append([])
+        for image in images[1:]:
+            one.step(image)
+            maps[-1].append(one.probability_maps()[1])
+    np.testing.assert_allclose(maps[0][0], maps[1][0], atol=1e-3)
+    assert np.abs(maps[0][1] - maps[1][1]).max() > 1e-2
+
+
+def test_slots_do_not_grow_over_300_frames(small):
+    images, labels = drifting_squares(5, 60, 100)
+    one = Segmenter(*small(), size=(32, 64), memory=3)
+    one.init(images[0], labels[0])
+
+    def run(frames):
+        for t in range(frames):
+            one.step(images[t % 5])
+        live = sum(x.nbytes for x in jax.live_arrays())
+        return live, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    live_30, peak_30 = run(30)
+    live_300, peak_300 = run(270)
+    assert live_300 == live_30
+    assert peak_300 - peak_30 < 16 * 1024  # kilobytes; 270 frames kept would be more
+
+
+def test_memory_is_donated_with_the_state(small):
+    images, labels = drifting_squares(2)
+    one = segmenter(small(), 2)
+    one.init(images[0], labels[0])
+    old = one._state
+    one.step(images[1])
+    assert all(part.is_deleted() for part in old.template)
