@@ -29,6 +29,7 @@ def get_config() -> ConfigDict:
     config.model.previous_mask = True  # Table 5, -PM
     config.model.score_gradient = "straight_through"  # read literally, ranking never learns
     config.model.aggregation = "softmax"
+    config.model.memory = 0  # earlier frames to match with, beside the first; none in the paper
 
     config.data = ConfigDict()
     config.data.root = "data"  # what {root} below stands for
@@ -43,6 +44,7 @@ def get_config() -> ConfigDict:
     config.data.crops = "object"  # as in testing: the box around the object, 1.5 times enlarged
     config.data.jitter = 0.1  # of that box; not in the paper
     config.data.max_frame_gap = 5  # frames between previous mask and current frame
+    config.data.clip_length = 1  # current frames of an example, one after the other
     config.data.extra_region_prob = 0.0  # share of previous masks with background in them
     config.data.missing_region_prob = 0.0  # share of previous masks without a part of the object
     config.data.occlusions = 0.0  # share of current frames with something before the object

@@ -8,7 +8,7 @@ is left to the device, which samples the canvas once for warp, crop and enlargem
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from ranet_jax.array_typing import Size
 from ranet_jax.inference.boxes import Extent, object_box
@@ -37,8 +37,8 @@ class CanvasGeometry(NamedTuple):
 
     def crop_box(
         self, extent: Extent | None, zoom: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)
-    ) -> Float[np.ndarray, "4"]:
-        """The box that the segmenter crops around an object, in pixels of the canvas.
+    ) -> Int[np.ndarray, "4"]:
+        """The box that the segmenter crops around an object, in pixels of the frame.
 
         Args:
             extent: first and last row and column of the object on the canvas; None for the box of
@@ -47,12 +47,16 @@ class CanvasGeometry(NamedTuple):
             shift: jitter, see `object_box`.
 
         Returns:
-            y0, x0, y1, x1, float32; with fractions where the canvas is to be enlarged.
+            y0, x0, y1, x1.
         """
         size = self.frame.size
-        box = np.array([0, 0, *size])
-        if extent is not None:
-            box = object_box(self.frame_extent(extent), size, zoom=zoom, shift=shift, xp=np)
+        if extent is None:
+            return np.array([0, 0, *size])
+        return object_box(self.frame_extent(extent), size, zoom=zoom, shift=shift, xp=np)
+
+    def on_canvas(self, box: Int[np.ndarray, "4"]) -> Float[np.ndarray, "4"]:
+        """A box of the frame in pixels of the canvas: with fractions where that is to be
+        enlarged."""
         frame, canvas = (
             np.array([side.start for side in geometry.window] * 2) for geometry in self
         )
@@ -76,4 +80,5 @@ class CanvasGeometry(NamedTuple):
                 strict=True,
             )
         ]
-        return np.array(ends).T.reshape(-1)
+        # A mask with made-up mistakes may lie beside the image, and beyond the frame once enlarged.
+        return np.clip(np.array(ends).T, 0, np.array(self.frame.size) - 1).reshape(-1)

@@ -44,6 +44,9 @@ class ExampleSettings(Settings, section="data"):
     max_frame_gap: int = whole(
         1, 10_000, "largest distance from the previous mask's frame to the current one", default=5
     )
+    clip_length: int = whole(
+        1, 1000, "current frames of an example, one after the other (the paper's: 1)", default=1
+    )
     min_area: float = number(
         0, 1, "objects below this share of the frame are left out", below_high=True, default=0.001
     )

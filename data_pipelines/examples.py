@@ -62,7 +62,8 @@ def make_example(
 
     A clip of one frame makes a pair of twins: template, current frame and previous mask are one
     photograph, for the device to warp apart. In a video the template is any other frame, and the
-    previous mask that of a frame nearby, before or after.
+    previous mask that of a frame nearby, before or after. The step from there to the current frame
+    leads on to the later frames of a clip (`settings.clip_length`).
 
     Args:
         source: where the clip is from.
@@ -79,14 +80,17 @@ def make_example(
     """
     length = source.lengths[clip]
     template, previous = draw_frames(length, frame, rng, settings.max_frame_gap)
-    views = {t: _View(source, clip, t, settings, masks) for t in {template, frame, previous}}
+    later = later_frames(length, frame, previous, settings.clip_length)
+    views = {
+        t: _View(source, clip, t, settings, masks) for t in {template, frame, previous, *later}
+    }
     slot_of = assign_slots(views[template].areas(), views[frame].areas(), rng, settings)
     if slot_of is None:
         return None
     ids = {t: _relabel(view.ids, slot_of) for t, view in views.items()}
     if not ids[previous].any():
         return None
-    images = {t: views[t].image() for t in {template, frame}}
+    images = {t: views[t].image() for t in {template, frame, *later}}
     previous_ids = mistakes.mistaken(
         ids[previous], rng, settings.extra_region_prob, settings.missing_region_prob
     )
@@ -95,17 +99,26 @@ def make_example(
         image, truth = image.copy(), truth.copy()
         window = views[frame].geometry.canvas.window
         occlusion.occlude(image[window], truth[window], rng)
-    return {
+    template_box = _draw_box(ids[template], views[template].geometry, rng, settings)
+    frame_box = _draw_box(previous_ids, views[frame].geometry, rng, settings)
+    example = {
         "template_image": images[template],
         "template_ids": ids[template],
-        "template_box": _draw_box(ids[template], views[template].geometry, rng, settings),
+        "template_box": views[template].geometry.on_canvas(template_box),
         "image": image,
         "ids": truth,
         "previous_ids": previous_ids,
-        "box": _draw_box(previous_ids, views[frame].geometry, rng, settings),
+        "box": views[frame].geometry.on_canvas(frame_box),
         "valid": np.arange(1, settings.slots + 1) <= slot_of.max(),
         "is_static": np.asarray(length == 1),
     }
+    if later:
+        example |= {
+            "later_images": np.stack([images[t] for t in later]),
+            "later_ids": np.stack([ids[t] for t in later]),
+            "frame_box": frame_box.astype(np.int32),
+        }
+    return example
 
 
 def draw_frames(
@@ -121,6 +134,15 @@ def draw_frames(
         if 0 <= t < length and t != frame
     ]
     return template + (template >= frame), int(rng.choice(near))
+
+
+def later_frames(length: int, frame: int, previous: int, clip_length: int) -> list[int]:
+    """The frames after the first current one: on by the step from the previous frame to it, and
+    back from the ends of the video."""
+    if length == 1:
+        return [frame] * (clip_length - 1)
+    way = (frame + (frame - previous) * np.arange(1, clip_length)) % (2 * length - 2)
+    return np.minimum(way, 2 * length - 2 - way).tolist()
 
 
 def assign_slots(
@@ -229,7 +251,7 @@ def _draw_box(
     rng: np.random.Generator,
     settings: ExampleSettings,
 ) -> np.ndarray:
-    """The part of the canvas to show: the object's box, jittered, or the whole frame."""
+    """The part of the frame to show: the object's box, jittered, or all of it."""
     extent = host_extent(ids) if settings.crops == "object" else None
     zoom, down, right = rng.uniform(-settings.jitter, settings.jitter, 3)
     return geometry.crop_box(extent, 1 + zoom, (down, right))

@@ -35,7 +35,7 @@ def run(
         return dict(saved)
 
 
-def _setup(mode: str, **settings):
+def _setup(mode: str, later: int = 0, **settings):
     from test_augment import host_batch
 
     from ranet_jax.models.initialization import init_params
@@ -43,7 +43,7 @@ def _setup(mode: str, **settings):
 
     model = RANet(depth=14, width=8, mode=mode, **settings)
     slots = 1 if mode == "single" else 2
-    batch = host_batch(seed=1, count=slots, size=8, slots=slots)
+    batch = host_batch(seed=1, count=slots, size=8, slots=slots, later=later)
     return model, init_params(model, seed=0), batch
 
 
@@ -68,7 +68,7 @@ def _spread(batch, devices: int):
 
 
 def devices(out: Path) -> None:
-    """The same step on one device, on eight, and in two parts one after the other."""
+    """The same step of clips on one device, on eight, and in two parts one after the other."""
     import jax
     import optax
 
@@ -76,7 +76,7 @@ def devices(out: Path) -> None:
     from ranet_jax.training.train_step import create_state, make_step
 
     # Neither ranks nor maxima nor warps: rounding lets maps change places, and pixels of a mask.
-    model, params, batch = _setup("single", ranking="none")
+    model, params, batch = _setup("single", later=1, ranking="none")
     views = AugmentConfig(crop=0.2, flip=0.5)
     # Not Adam, which turns the rounding of a gradient that is zero into a whole step.
     optimizer = optax.sgd(1e-3)
@@ -120,7 +120,11 @@ def learning(out: Path) -> None:
 
 def _enlarged(batch, scale):
     """The batch with frames, masks and boxes `scale` times as large."""
-    maps = {k: v.repeat(scale, 1).repeat(scale, 2) for k, v in batch.items() if v.ndim > 2}
+    maps = {}
+    for name, value in batch.items():
+        if value.ndim > 2:
+            rows = 2 if name.startswith("later") else 1
+            maps[name] = value.repeat(scale, rows).repeat(scale, rows + 1)
     return batch | maps | {k: v * scale for k, v in batch.items() if k.endswith("box")}
 
 
@@ -161,7 +165,8 @@ def _program_of(config) -> tuple:
     optimizer = dataclasses.replace(config.optimizer, ema_decay=0.0)
     static = tuple(config.augmentation[name] for name in STATIC)
     has_mean = config.optimizer.ema_decay > 0
-    return config.network(), config.data.slots, optimizer, static, has_mean
+    shape = config.data.slots, config.data.clip_length
+    return config.network(), shape, optimizer, static, has_mean
 
 
 def _step_of_each(alike) -> dict[str, np.ndarray]:
@@ -179,8 +184,8 @@ def _step_of_each(alike) -> dict[str, np.ndarray]:
     params = init_params(model, seed=0)
     optimizer = make_optimizer(first.optimizer, first.steps)
     program = make_step(model, optimizer, first).program
-    slots = first.data.slots
-    batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots)
+    slots, later = first.data.slots, first.data.clip_length - 1
+    batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots, later=later)
     batch = _spread(_enlarged(batch, first.data.frame_scale), 1)
     results = {}
     for name, config in alike.items():

@@ -50,6 +50,7 @@ class ModelConfig(Settings, section="model"):
     previous_mask: bool = flag("False: zeros instead of the previous mask (Table 5, -PM)")
     score_gradient: ScoreGradient = choice(get_args(ScoreGradient), "how the ranking learns")
     aggregation: Aggregation = choice(get_args(Aggregation), "how objects share out a frame")
+    memory: int = whole(0, 64, "earlier frames to match with, beside the first (the paper's: 0)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

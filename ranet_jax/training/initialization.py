@@ -15,7 +15,7 @@ RESNET_SUFFIXES = (".npz", ".pth", ".pt")
 _PUBLISHED_WIDTH = 64  # of every ResNet there are weights for
 # Settings that may change from one stage to the next: they say how gradients flow and how objects
 # share out a frame, and no parameter means something else for it.
-_MAY_DIFFER = {"score_gradient", "aggregation"}
+_MAY_DIFFER = {"score_gradient", "aggregation", "memory"}
 _BACKBONE_SETTINGS = {"depth", "width"}
 
 

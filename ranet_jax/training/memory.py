@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from data_pipelines.config import DataConfig
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.training.augment import HostBatch
 from ranet_jax.training.config import TrainConfig
@@ -43,8 +44,8 @@ def table(config: TrainConfig, gigabytes: Sequence[int] = (16, 40, 80)) -> Itera
     """A Markdown table of the largest batch a device, with and without rematerialisation.
 
     Args:
-        config: whose network, input size and slots to compile; its `remat`, its batch and its
-            microbatches do not matter.
+        config: whose network, input size, slots and clips to compile; its `remat`, its batch and
+            its microbatches do not matter.
         gigabytes: memory of the devices to tell of.
     """
     sizes = " | ".join(f"{g} GB" for g in gigabytes)
@@ -74,7 +75,7 @@ def step_bytes(config: TrainConfig, examples: int) -> float:
     )
     state = jax.eval_shape(create, abstract_params(model))
     program = make_step(model, optimizer, config, jax.local_devices()[:1])
-    batch = _batch(examples, config.data.canvas, config.data.slots)
+    batch = _batch(examples, config.data)
     found = program.lower(state, batch).compile().memory_analysis()
     return (
         found.argument_size_in_bytes
@@ -85,11 +86,13 @@ def step_bytes(config: TrainConfig, examples: int) -> float:
     )
 
 
-def _batch(examples: int, canvas: tuple[int, int], slots: int) -> HostBatch:
+def _batch(examples: int, data: DataConfig) -> HostBatch:
+    canvas, later = data.canvas, data.clip_length - 1
+
     def array(dtype: Any, *shape: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((1, examples, *shape), dtype)
 
-    return HostBatch(
+    batch = HostBatch(
         template_image=array(jnp.uint8, *canvas, 3),
         template_ids=array(jnp.uint8, *canvas),
         template_box=array(jnp.float32, 4),
@@ -97,6 +100,11 @@ def _batch(examples: int, canvas: tuple[int, int], slots: int) -> HostBatch:
         ids=array(jnp.uint8, *canvas),
         previous_ids=array(jnp.uint8, *canvas),
         box=array(jnp.float32, 4),
-        valid=array(jnp.bool_, slots),
+        valid=array(jnp.bool_, data.slots),
         is_static=array(jnp.bool_),
     )
+    if later:
+        batch["later_images"] = array(jnp.uint8, later, *canvas, 3)
+        batch["later_ids"] = array(jnp.uint8, later, *canvas)
+        batch["frame_box"] = array(jnp.int32, 4)
+    return batch

@@ -19,6 +19,7 @@ from ranet_jax.array_typing import Logits, Params, Probabilities
 from ranet_jax.errors import InputError
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training.augment import STATIC, HostBatch, TrainingBatch, augment_each
+from ranet_jax.training.clip import clip_logits
 from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.losses import overlap, segmentation_loss
 from ranet_jax.training.optimizer import BACKBONE
@@ -239,8 +240,14 @@ def _loss(params, keys, batch, *, model, augmentation, freeze_backbone):
     seen = augment_each(keys, batch, **augmentation)
     if freeze_backbone:
         params = {**params, BACKBONE: jax.lax.stop_gradient(params[BACKBONE])}
-    logits = network_logits(model, params, seen)
-    targets, valid = seen["target_masks"], seen["valid"]
+    valid = seen["valid"]
+    if "later_ids" in batch:
+        logits, targets = clip_logits(model, params, keys, batch, seen, augmentation)
+        # The frames of a clip count as examples of one batch.
+        logits, targets = (x.reshape(-1, *x.shape[2:]) for x in (logits, targets))
+        valid = jnp.tile(valid, (len(logits) // len(valid), 1))
+    else:
+        logits, targets = network_logits(model, params, seen), seen["target_masks"]
     loss = segmentation_loss(logits, targets, valid, model.mode).mean()
     sums = {
         "loss": loss,

@@ -59,8 +59,17 @@ def test_boxes_are_the_segmenters(original, data):
     for start in (0, 1):
         frame, canvas = geometry.frame.window[start], geometry.canvas.window[start]
         enlargement = (frame.stop - frame.start) / (canvas.stop - canvas.start)
-        place = (geometry.crop_box(extent)[start::2] - canvas.start) * enlargement + frame.start
+        on_canvas = geometry.on_canvas(geometry.crop_box(extent))
+        place = (on_canvas[start::2] - canvas.start) * enlargement + frame.start
         np.testing.assert_allclose(place, box[start::2], atol=1e-3)
+
+
+def test_a_mask_beside_the_image_has_a_box_in_the_frame():
+    geometry = CanvasGeometry.of((30, 40), SIZE)
+    (y0, x0), (y1, x1) = (0, 0), (SIZE[0] - 1, SIZE[1] - 1)
+    whole = [0, 0, *SIZE]
+    assert geometry.frame_extent((y0, x0, y1, x1)).tolist() == [y0, x0, y1, x1]
+    np.testing.assert_array_equal(geometry.crop_box((y0, x0, y1, x1)), whole)
 
 
 def test_ids_are_picked_not_blended_when_shrunk():

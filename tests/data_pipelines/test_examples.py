@@ -11,6 +11,7 @@ from data_pipelines.config import ExampleSettings
 from data_pipelines.decoding import decode_image
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import CorruptImageError
+from ranet_jax.training.augment import HostBatch
 
 SEEDS = st.integers(0, 2**31 - 1)
 SMALL = ExampleSettings(height=96, width=160)
@@ -107,6 +108,49 @@ def test_a_triplet_holds_the_frames_it_names():
     )
     for name, frame in (("image", 6), ("template_image", left["template_ids"])):
         np.testing.assert_array_equal(example[name], decode_image(source.image(1, frame), "p"))
+
+
+def test_a_clip_goes_on_by_the_step_from_the_previous_frame():
+    assert examples.later_frames(20, frame=6, previous=4, clip_length=4) == [8, 10, 12]
+    assert examples.later_frames(20, frame=6, previous=7, clip_length=3) == [5, 4]
+    # At the ends of the video it turns back.
+    assert examples.later_frames(20, frame=17, previous=16, clip_length=6) == [18, 19, 18, 17, 16]
+    assert examples.later_frames(20, frame=2, previous=5, clip_length=3) == [1, 4]
+    assert examples.later_frames(2, frame=1, previous=0, clip_length=4) == [0, 1, 0]
+    assert examples.later_frames(1, frame=0, previous=0, clip_length=3) == [0, 0]
+    assert examples.later_frames(20, frame=6, previous=4, clip_length=1) == []
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_a_clip_is_the_triplet_and_the_frames_after_it(seed):
+    masks = [square(96, 160, left=10 + 5 * t) for t in range(12)]
+    source = Clips([masks, [square(96, 160)]])
+    triplet = make(source, frame=6, seed=seed)
+    clip = make(source, frame=6, seed=seed, clip_length=3)
+    assert set(clip) == HostBatch.__required_keys__ | HostBatch.__optional_keys__
+    for name, array in triplet.items():
+        np.testing.assert_array_equal(clip[name], array)
+    left = [int(np.flatnonzero(ids.any(axis=0))[0] - 10) // 5 for ids in clip["later_ids"]]
+    previous = int(np.flatnonzero(clip["previous_ids"].any(axis=0))[0] - 10) // 5
+    assert left == examples.later_frames(12, 6, previous, 3)
+    for frame, image in zip(left, clip["later_images"], strict=True):
+        np.testing.assert_array_equal(image, decode_image(source.image(0, frame), "p"))
+
+
+def test_the_first_frame_of_a_clip_is_occluded_and_the_later_ones_are_not():
+    example = make(Clips([[square(96, 160)]]), clip_length=3, occlusions=1.0)
+    assert (example["ids"] != square(96, 160)).any()
+    for image, ids in zip(example["later_images"], example["later_ids"], strict=True):
+        np.testing.assert_array_equal(ids, square(96, 160))
+        np.testing.assert_array_equal(image, example["template_image"])
+
+
+def test_a_small_image_has_its_box_in_the_frame_too():
+    example = make(Clips([[square(48, 80, 1, 10, 15, 20)]]), clip_length=2, jitter=0.0)
+    # Enlarged twice about the center of the canvas.
+    center = np.array([48, 80, 48, 80])
+    np.testing.assert_allclose(example["frame_box"], (example["box"] - center) * 2 + center)
 
 
 def test_kept_masks_change_nothing_and_save_reading(monkeypatch):

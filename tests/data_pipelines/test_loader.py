@@ -54,7 +54,7 @@ def test_batches_lead_with_devices_and_examples(photographs):
         "valid": (2, 3, 1),
         "is_static": (2, 3),
     }
-    assert set(batch) == set(augment.HostBatch.__annotations__)
+    assert set(batch) == augment.HostBatch.__required_keys__
 
 
 def test_workers_and_threads_change_no_batch(photographs, videos):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import RBFInterpolator
 
 from ranet_jax.models import ops
-from ranet_jax.training import augment
+from ranet_jax.training import augment, warps
 
 HEIGHT, WIDTH = 64, 96
 SEEDS = st.integers(0, 2**31 - 1)
@@ -27,21 +27,37 @@ def smooth_ids(seed: int, count: int = 1, height: int = HEIGHT, width: int = WID
     return ids
 
 
-def host_batch(seed: int = 0, count: int = 1, size: int = 2, slots: int = 4, **changes) -> dict:
+def host_batch(
+    seed: int = 0, count: int = 1, size: int = 2, slots: int = 4, later: int = 0, **changes
+) -> dict:
+    """Random pixels and ellipses; as clips with `later` more frames, in which they are others."""
     rng = np.random.default_rng(seed)
     ids = np.stack([smooth_ids(seed + i, count) for i in range(size)])
     frame = np.tile(np.array([0, 0, HEIGHT, WIDTH], np.float32), (size, 1))
-    return {
-        "template_image": rng.integers(0, 256, (size, HEIGHT, WIDTH, 3), dtype=np.uint8),
-        "template_ids": ids,
-        "template_box": frame,
-        "image": rng.integers(0, 256, (size, HEIGHT, WIDTH, 3), dtype=np.uint8),
-        "ids": ids,
-        "previous_ids": ids,
-        "box": frame,
-        "valid": np.broadcast_to(np.arange(1, slots + 1) <= count, (size, slots)),
-        "is_static": np.ones(size, bool),
-    } | changes
+    clips = (
+        {
+            "later_images": rng.integers(0, 256, (size, later, HEIGHT, WIDTH, 3), dtype=np.uint8),
+            "later_ids": np.stack([np.roll(ids, 3 * i, axis=2) for i in range(1, later + 1)], 1),
+            "frame_box": frame.astype(np.int32),
+        }
+        if later
+        else {}
+    )
+    return (
+        clips
+        | {
+            "template_image": rng.integers(0, 256, (size, HEIGHT, WIDTH, 3), dtype=np.uint8),
+            "template_ids": ids,
+            "template_box": frame,
+            "image": rng.integers(0, 256, (size, HEIGHT, WIDTH, 3), dtype=np.uint8),
+            "ids": ids,
+            "previous_ids": ids,
+            "box": frame,
+            "valid": np.broadcast_to(np.arange(1, slots + 1) <= count, (size, slots)),
+            "is_static": np.ones(size, bool),
+        }
+        | changes
+    )
 
 
 @functools.cache
@@ -53,39 +69,37 @@ def augment_with(**settings):
 @hypothesis.given(SEEDS, st.floats(0, 0.3))
 def test_the_spline_is_scipys(seed, strength):
     rng = np.random.default_rng(seed)
-    points = augment.control_points()
+    points = warps.control_points()
     shifts = rng.uniform(-strength, strength, (16, 2))
     positions = rng.uniform(-1.3, 1.3, (500, 2))
     spline = RBFInterpolator(points, points + shifts, kernel="thin_plate_spline")
-    ours = augment.thin_plate_spline(jnp.float32(positions), jnp.float32(shifts))
+    ours = warps.thin_plate_spline(jnp.float32(positions), jnp.float32(shifts))
     np.testing.assert_allclose(ours, spline(positions), atol=1e-4)
 
 
 def test_the_spline_moves_its_control_points_as_asked():
     shifts = np.random.default_rng(0).uniform(-0.3, 0.3, (16, 2)).astype(np.float32)
-    points = jnp.float32(augment.control_points())
-    np.testing.assert_allclose(
-        augment.thin_plate_spline(points, shifts), points + shifts, atol=1e-5
-    )
+    points = jnp.float32(warps.control_points())
+    np.testing.assert_allclose(warps.thin_plate_spline(points, shifts), points + shifts, atol=1e-5)
 
 
 def test_no_shift_is_the_identity_and_an_affine_one_stays_affine():
-    positions = augment.pixel_centres(20, 30)
-    still = augment.thin_plate_spline(positions, jnp.zeros((16, 2)))
+    positions = warps.pixel_centers(20, 30)
+    still = warps.thin_plate_spline(positions, jnp.zeros((16, 2)))
     np.testing.assert_allclose(still, positions, atol=1e-6)
     matrix = np.array([[0.1, -0.05], [0.02, 0.08]], np.float32)
-    sheared = augment.thin_plate_spline(positions, jnp.float32(augment.control_points()) @ matrix)
+    sheared = warps.thin_plate_spline(positions, jnp.float32(warps.control_points()) @ matrix)
     np.testing.assert_allclose(sheared, positions + positions @ matrix, atol=1e-5)
 
 
 def test_a_quarter_turn_and_a_doubling_move_pixels_where_they_belong():
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    positions = augment.pixel_centres(32, 32)
+    positions = warps.pixel_centers(32, 32)
     whole = jnp.float32([0, 0, 32, 32])
 
     def look(angle, zoom):
-        grid = augment.rotate_and_scale(positions, jnp.deg2rad(angle), zoom, 1.0)
-        return augment.sample_bilinear(image, augment.to_pixels(grid, whole)) * 255
+        grid = warps.rotate_and_scale(positions, jnp.deg2rad(angle), zoom, 1.0)
+        return augment.sample_bilinear(image, warps.to_pixels(grid, whole)) * 255
 
     turned = look(90.0, 1.0)
     candidates = [np.rot90(image, k) for k in (1, 3)]
@@ -98,10 +112,10 @@ def test_a_quarter_turn_and_a_doubling_move_pixels_where_they_belong():
 def test_a_turn_keeps_circles_round_in_a_wide_frame():
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     disc = (((y - 31.5) ** 2 + (x - 47.5) ** 2) < 20**2).astype(np.uint8)
-    grid = augment.rotate_and_scale(
-        augment.pixel_centres(HEIGHT, WIDTH), jnp.deg2rad(30.0), 1.0, WIDTH / HEIGHT
+    grid = warps.rotate_and_scale(
+        warps.pixel_centers(HEIGHT, WIDTH), jnp.deg2rad(30.0), 1.0, WIDTH / HEIGHT
     )
-    pixels = augment.to_pixels(grid, jnp.float32([0, 0, HEIGHT, WIDTH]))
+    pixels = warps.to_pixels(grid, jnp.float32([0, 0, HEIGHT, WIDTH]))
     assert (np.asarray(augment.sample_nearest(disc, pixels)) != disc).mean() < 0.01
 
 

@@ -111,8 +111,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_unsaved(data, tmp_path):
 
 @pytest.mark.slow
 def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(data, tmp_path):
-    """To the bit: losses, scores, parameters, averages and the optimizer's state."""
+    """To the bit: losses, scores, parameters, averages and the optimizer's state; of clips, with
+    a memory."""
     settings = {
+        "data__clip_length": 2,
+        "model__memory": 1,
         "steps": 18,
         "log__every": 2,  # no divisor of what is between checkpoints
         "log__checkpoint": 3,
