@@ -27,10 +27,11 @@ from ranet_jax.benchmarks.lines import MIB, print_header, print_network, print_p
 from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import results as records
+from ranet_jax.evaluation.results import hardware, versions
 from ranet_jax.inference.segmenter import Segmenter
+from ranet_jax.inference.video import segment_video
 from ranet_jax.io.atomic import make_output_folder
-from ranet_jax.io.video_reader import segment_video
+from ranet_jax.io.json_files import write_json
 from ranet_jax.models.memory import EncodedTemplate, first_template
 from ranet_jax.models.ranet import RANet
 
@@ -125,7 +126,7 @@ def run_benchmark(
         "; ".join(f"{name} {value / MIB:,.0f} MiB" for name, value in report["peak_memory"].items())
     )
     if out is not None:
-        records.write_json(out, report)
+        write_json(out, report)
     return report
 
 
@@ -133,7 +134,7 @@ def describe_machine() -> dict[str, Any]:
     """Hardware, device, versions and how busy the machine is."""
     device = jax.devices()[0]
     return {
-        "hardware": records.hardware(),
+        "hardware": hardware(),
         "device": {
             "platform": device.platform,
             "kind": device.device_kind,
@@ -141,7 +142,7 @@ def describe_machine() -> dict[str, Any]:
         },
         "usable_cores": usable_cores(),
         "system": platform.platform(),
-        "versions": records.versions(),
+        "versions": versions(),
         "load_average": os.getloadavg()[0],
     }
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import davis as protocols
 from ranet_jax.evaluation import metrics
-from ranet_jax.evaluation import results as records
+from ranet_jax.evaluation.davis import read_labels, read_split
+from ranet_jax.evaluation.results import hardware
 from ranet_jax.evaluation.runner import default_processes
 
 _HEIGHT, _WIDTH, _FRAMES = 480, 854, 32
@@ -44,13 +44,13 @@ def ellipses(objects: int) -> list[Case]:
 
 def davis(root: Path) -> list[Case]:
     """Annotations of the training split, one object each."""
-    sequences = [protocols.read_labels(v.annotations, "davis2016") for v in davis_files(root)]
+    sequences = [read_labels(v.annotations, "davis2016") for v in davis_files(root)]
     return [(labels, _shifted(labels), [1]) for labels in sequences]
 
 
-def davis_files(root: Path) -> list[protocols.Video]:
+def davis_files(root: Path) -> list[davis.Video]:
     """The training split, with its annotations still in files."""
-    return protocols.read_split(root, "davis2016", "train")
+    return read_split(root, "davis2016", "train")
 
 
 def _shifted(labels: np.ndarray) -> np.ndarray:
@@ -91,10 +91,10 @@ def score_arrays(prepared: Sequence[Case]) -> int:
     return sum(len(ground_truth) for ground_truth, _, _ in prepared)
 
 
-def score_files(videos: Sequence[protocols.Video]) -> int:
+def score_files(videos: Sequence[davis.Video]) -> int:
     """Reads both sides from PNG files and scores them; returns the number of frames."""
     for video in videos:
-        sides = [protocols.read_labels(video.annotations, "davis2016") for _ in range(2)]
+        sides = [read_labels(video.annotations, "davis2016") for _ in range(2)]
         metrics.j_and_f(*sides, [1])
     return sum(len(video.stems) for video in videos)
 
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, help="folder of a DAVIS package with a train split")
     parser.add_argument("--processes", type=int, default=default_processes())
     arguments = parser.parse_args(argv)
-    machine = records.hardware()
+    machine = hardware()
     print(f"{machine['processor']}, {arguments.processes} processes, {_WIDTH}x{_HEIGHT}")
     cases = [
         (f"ellipses in memory, {n} objects", partial(ellipses, n), score_arrays)

@@ -1,6 +1,6 @@
 """Checkpoints: an Orbax directory that holds the parameters and the model's own settings.
 
-With `run_checkpoints.py`, which keeps the state of a run beside them, the only file that imports
+With `manager.py`, which keeps the state of a run beside them, the only file that imports
 Orbax. A checkpoint may also be one packed file, see `ranet_jax.checkpoints.quantized`.
 """
 
@@ -15,8 +15,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from ranet_jax.array_typing import Params
-from ranet_jax.checkpoints import manager as run_checkpoints
-from ranet_jax.checkpoints import quantized as packed
+from ranet_jax.checkpoints import manager, quantized
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, refuse_existing
 from ranet_jax.models.initialization import abstract_params
@@ -60,7 +59,7 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
     Args:
         path: a directory written by `save` or, as `checkpoints/STEP`, by a training run; of the
             folder of a run itself the best checkpoint is taken, or the latest where none was
-            evaluated. Or a file written by `packed.save`, or `default` for the trained network
+            evaluated. Or a file written by `quantized.save`, or `default` for the trained network
             that ships with the package.
         precision: what convolutions compute in, `float32` or `bfloat16`.
 
@@ -68,7 +67,7 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
         InputError: for a path that is missing, is no checkpoint, or holds the parameters of a
             network other than its settings describe.
     """
-    path = find(path)
+    path = resolve(path)
     if path.is_file():
         return _load_packed(path, precision)
     model = model_from_settings(read_settings(path)["model"], precision)
@@ -149,7 +148,7 @@ def check_mean(paths: Sequence[Path | str]) -> None:
 
 
 def _load_packed(path: Path, precision: str) -> tuple[RANet, Params]:
-    settings, params = packed.load(path)
+    settings, params = quantized.load(path)
     model = model_from_settings(_renamed(settings)["model"], precision)
     _compare(path, _shapes(params), _shapes(abstract_params(model)))
     return model, jax.tree.map(jnp.asarray, params)
@@ -165,9 +164,9 @@ def read_settings(path: Path | str) -> dict:
     Raises:
         InputError: for a path that is missing or is no checkpoint of this program.
     """
-    path = find(path)
+    path = resolve(path)
     if path.is_file():
-        return _renamed(packed.read_settings(path))
+        return _renamed(quantized.read_settings(path))
     if not path.is_dir():
         raise InputError(
             f"There is no checkpoint directory {path}; `ranet convert` makes one from published "
@@ -223,15 +222,15 @@ def model_from_settings(settings: dict, precision: str = "float32") -> RANet:
     return RANet(**settings, dtype=PRECISIONS[precision])
 
 
-def find(path: Path | str) -> Path:
+def resolve(path: Path | str) -> Path:
     """Where a checkpoint is: of the folder of a run its best one, `default` the one that ships.
 
     Raises:
         InputError: if `default` was asked for and is missing from the installation.
     """
-    path = packed.find(path).absolute()
-    folder = path / run_checkpoints.FOLDER
-    return run_checkpoints.best(folder) if folder.is_dir() else path
+    path = quantized.resolve(path).absolute()
+    folder = path / manager.FOLDER
+    return manager.best(folder) if folder.is_dir() else path
 
 
 def _renamed(settings: dict) -> dict:
@@ -241,7 +240,7 @@ def _renamed(settings: dict) -> dict:
 
 def _checkpointer() -> ocp.Checkpointer:
     # Orbax complains of what it finds and has no handler for.
-    parts = run_checkpoints.handlers() | {"metrics": ocp.JsonCheckpointHandler()}
+    parts = manager.handlers() | {"metrics": ocp.JsonCheckpointHandler()}
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**parts))
 
 

@@ -51,14 +51,14 @@ class Layer(NamedTuple):
     mean_error: float
 
 
-class Quantised(NamedTuple):
+class Quantized(NamedTuple):
     """Integers times the scale of their output channel (the last axis)."""
 
     values: Int[np.ndarray, "*inputs out"]
     scales: Float[np.ndarray, " out"]
 
 
-def quantise(kernel: Float[np.ndarray, "*inputs out"], levels: int = MOST_LEVELS) -> Quantised:
+def quantize(kernel: Float[np.ndarray, "*inputs out"], levels: int = MOST_LEVELS) -> Quantized:
     """Rounds each output channel to whole parts of its largest value, `levels` of either sign."""
     largest = np.max(np.abs(kernel), axis=tuple(range(kernel.ndim - 1)))
     scales = (largest / levels).astype(np.float32)
@@ -66,10 +66,10 @@ def quantise(kernel: Float[np.ndarray, "*inputs out"], levels: int = MOST_LEVELS
     divisors = np.where(scales > 0, scales, 1).astype(np.float32)
     rounded = np.where(scales > 0, np.rint(kernel / divisors), 0)
     kind = np.int8 if levels <= np.iinfo(np.int8).max else np.int16
-    return Quantised(np.clip(rounded, -levels, levels).astype(kind), scales)
+    return Quantized(np.clip(rounded, -levels, levels).astype(kind), scales)
 
 
-def restore(quantised: Quantised) -> Float[np.ndarray, "*inputs out"]:
+def restore(quantised: Quantized) -> Float[np.ndarray, "*inputs out"]:
     """The values that the integers stand for, float32."""
     return quantised.values.astype(np.float32) * quantised.scales
 
@@ -138,7 +138,7 @@ def load(path: Path | str) -> tuple[dict[str, Any], Params]:
             values = arrays[name + _VALUES]
             if name + _LOW in arrays:
                 values = values.astype(np.int16) * 256 + arrays[name + _LOW]
-            flat[name] = restore(Quantised(values, arrays[name + _SCALES]))
+            flat[name] = restore(Quantized(values, arrays[name + _SCALES]))
     except (KeyError, ValueError) as error:
         raise _damaged(path) from error
     return settings, flax.traverse_util.unflatten_dict(flat, sep="/")
@@ -162,7 +162,7 @@ def is_packed(path: Path | str) -> bool:
         return False
 
 
-def find(name: Path | str) -> Path:
+def resolve(name: Path | str) -> Path:
     """The path that a checkpoint's path or name stands for; `default` is the one that ships.
 
     Raises:
@@ -191,7 +191,7 @@ def _members(name: str, value: np.ndarray, levels: int) -> dict[str, bytes]:
     """The parameter as files of the archive."""
     if not levels:
         return {f"{name}.npy": _npy(value)}
-    values, scales = quantise(value, levels)
+    values, scales = quantize(value, levels)
     parts = {_SCALES: scales, _VALUES: values}
     if values.dtype != np.int8:
         parts |= {_VALUES: (values >> 8).astype(np.int8), _LOW: (values & 255).astype(np.uint8)}
@@ -214,7 +214,7 @@ def _size(members: Mapping[str, bytes]) -> int:
 def _describe(name: str, value: np.ndarray, levels: int, size: int) -> Layer:
     if not levels:
         return Layer(name, 0, size, 0.0, 0.0)
-    error = np.abs(restore(quantise(value, levels)) - value)
+    error = np.abs(restore(quantize(value, levels)) - value)
     inputs = tuple(range(value.ndim - 1))
     largest = np.max(np.abs(value), axis=inputs)
     relative = np.max(error, axis=inputs) / np.where(largest > 0, largest, 1)

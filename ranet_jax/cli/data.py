@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import functools
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,14 +144,15 @@ def preview(arguments: argparse.Namespace) -> None:
     import jax
 
     from data_pipelines import pipeline
-    from data_pipelines import preview as sheets
+    from data_pipelines.preview import contact_sheet
+    from ranet_jax.io.atomic import replacing
     from ranet_jax.training.augment import augment
 
     if arguments.rows < 1 or arguments.tile < 16:
         raise InputError("A sheet needs --rows of 1 or more and --tile of 16 or more.")
     data, augmentation = _sections(arguments)
     loader = pipeline.open_loader(data, seed=arguments.seed)
-    sheet = sheets.contact_sheet(
+    sheet = contact_sheet(
         loader,
         functools.partial(augment, **augmentation),
         rows=arguments.rows,
@@ -160,9 +160,8 @@ def preview(arguments: argparse.Namespace) -> None:
         tile_width=arguments.tile,
     )
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = arguments.out.with_name(f".{arguments.out.name}.part")
-    sheet.save(unfinished, "PNG", optimize=True)
-    os.replace(unfinished, arguments.out)
+    with replacing(arguments.out) as temporary:
+        sheet.save(temporary, "PNG", optimize=True)
     print(f"{arguments.out}: {arguments.rows} examples")
 
 
@@ -170,12 +169,12 @@ def bench(arguments: argparse.Namespace) -> None:
     """Prints the measurements."""
     extras.require("train", "ranet data")
     from data_pipelines import pipeline
-    from ranet_jax.benchmarks import data as measurements
+    from ranet_jax.benchmarks.data import report
 
     if min(arguments.examples, arguments.repeats, arguments.batch_size) < 1:
         raise InputError("--examples, --repeats and --batch-size are 1 or more.")
     data, augmentation = _sections(arguments)
-    lines = measurements.report(
+    lines = report(
         pipeline.open_sources(data),
         data,
         batch_size=arguments.batch_size,

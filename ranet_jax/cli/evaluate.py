@@ -1,7 +1,7 @@
 """`ranet evaluate`: from the command line to tables, `results.json` and plots."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,9 @@ from ranet_jax.cli.network_arguments import (
     segmenter_settings,
 )
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import (
-    davis as protocols,
-)
-from ranet_jax.evaluation import (
-    inference,
-    plots,
-    scoring,
-)
-from ranet_jax.evaluation import (
-    results as records,
-)
-from ranet_jax.evaluation import (
-    runner as evaluate,
-)
-from ranet_jax.evaluation.davis import Video
-from ranet_jax.evaluation.scoring import Scores
+from ranet_jax.evaluation import results, runner, summary
+from ranet_jax.evaluation.davis import SPLITS, Video, read_split
+from ranet_jax.inference.video import VideoSegmenter
 
 EXAMPLE = (
     "example: ranet evaluate --dataset davis2016 --root DAVIS --split val "
@@ -47,7 +34,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "predictions. An interrupted run goes on where it stopped when started again.",
         epilog=EXAMPLE,
     )
-    parser.add_argument("--dataset", required=True, choices=tuple(protocols.SPLITS))
+    parser.add_argument("--dataset", required=True, choices=tuple(SPLITS))
     parser.add_argument("--root", required=True, type=Path, help="folder of the DAVIS package")
     parser.add_argument(
         "--split",
@@ -103,14 +90,14 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out.exists() and not arguments.out.is_dir():
         raise InputError(f"{arguments.out} is a file: give --out a folder.")
     _check_online(arguments)
-    videos = protocols.read_split(
+    videos = read_split(
         arguments.root,
         arguments.dataset,
         arguments.split,
         resolution=arguments.resolution,
         sequences=arguments.sequences,
     )
-    processes = arguments.processes or evaluate.default_processes()
+    processes = arguments.processes or runner.default_processes()
     processes = min(processes, len(videos))
     about = _about(arguments, videos)
     if not arguments.predictions:
@@ -118,16 +105,17 @@ def run(arguments: argparse.Namespace) -> None:
         if about.pop("helper_process"):
             return
     if not all(video.annotated for video in videos):
-        _pack(arguments, videos, about)
+        predictions = arguments.predictions or arguments.out / "predictions"
+        print(summary.write_submission(videos, predictions, about, arguments.out))
         return
-    scores = evaluate.score_split(
+    scores = runner.score_split(
         videos,
         arguments.dataset,
         arguments.out,
         predictions=arguments.predictions,
         processes=processes,
     )
-    summarise(scores, about, arguments.out)
+    print(summary.summarize(scores, about, arguments.out))
 
 
 def _check_source(arguments: argparse.Namespace) -> None:
@@ -162,13 +150,13 @@ def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, 
         "name": arguments.name or arguments.out.resolve().name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "dataset": arguments.dataset,
-        "split": split if split in protocols.SPLITS[arguments.dataset] else Path(split).stem,
+        "split": split if split in SPLITS[arguments.dataset] else Path(split).stem,
         "resolution": arguments.resolution,
         "whole_split": arguments.sequences is None,
         "sequences": [video.name for video in videos],
         "predictions": arguments.predictions and str(arguments.predictions),
-        "versions": records.versions(),
-        "hardware": records.hardware(),
+        "versions": results.versions(),
+        "hardware": results.hardware(),
     }
 
 
@@ -178,9 +166,9 @@ def _segment(
     import jax
 
     segmenter, settings, checkpoint = _segmenter(arguments)
-    share = _share()
-    if share.index == 0:
-        evaluate.claim(
+    shard = runner.this_shard()
+    if shard.index == 0:
+        runner.reserve(
             arguments.out,
             {
                 "dataset": arguments.dataset,
@@ -189,44 +177,44 @@ def _segment(
                 "settings": settings,
             },
         )
-    evaluate.segment_split(
+    runner.segment_split(
         segmenter,
         videos,
         arguments.dataset,
         arguments.out,
         batch=arguments.batch,
         processes=processes,
-        share=share,
+        shard=shard,
     )
     return {
         "checkpoint": checkpoint,
         "settings": settings,
-        "speed": describe_speed(evaluate.read_timing(videos, arguments.out), arguments.batch),
+        "speed": summary.describe_speed(runner.read_timing(videos, arguments.out), arguments.batch),
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
-        "helper_process": share.index > 0,
+        "helper_process": shard.index > 0,
     }
 
 
 def _segmenter(
     arguments: argparse.Namespace,
-) -> tuple[inference.VideoSegmenter, dict[str, Any], dict[str, str] | None]:
+) -> tuple[VideoSegmenter, dict[str, Any], dict[str, str] | None]:
     """What to run, its settings, and the checkpoint behind it (None: there is none)."""
     import jax
 
     import ranet_jax
-    from ranet_jax.checkpoints import checkpoint as checkpoints
+    from ranet_jax.checkpoints.checkpoint import read_settings, resolve, settings_of
     from ranet_jax.evaluation import baselines
 
     if arguments.baseline == "copy":
         return baselines.CopySegmenter(), {"baseline": "copy"}, None
     # Once for all: the best checkpoint of a run that is still going may be another one later.
-    path = checkpoints.find(arguments.checkpoint)
+    path = resolve(arguments.checkpoint)
     model, params = ranet_jax.load(path, precision=arguments.precision)
-    checkpoint = {"path": str(path), "sha256": records.hash_checkpoint(path)}
+    checkpoint = {"path": str(path), "sha256": results.hash_checkpoint(path)}
     seen_at = segmenter_settings(arguments)
     size = seen_at["size"]
     settings = {
-        "model": checkpoints.settings_of(model),
+        "model": settings_of(model),
         "precision": arguments.precision,
         "size": list(size),
         "frame_scale": seen_at["frame_scale"],
@@ -235,110 +223,10 @@ def _segmenter(
         segmenter = baselines.MatchingSegmenter(model, params, size=size)
         return segmenter, {"baseline": "matching", **settings}, checkpoint
     settings = {
-        **checkpoints.read_settings(path),
+        **read_settings(path),
         **settings,
         "aggregation": arguments.aggregation or model.aggregation,
         **online_settings(arguments),
     }
     segmenter = make_segmenter(arguments, model, params, devices=jax.local_devices())
     return segmenter, settings, checkpoint
-
-
-def _share() -> evaluate.Share:
-    import jax
-
-    def wait() -> None:
-        from jax.experimental import multihost_utils
-
-        multihost_utils.sync_global_devices("every process has segmented its videos")
-
-    if jax.process_count() == 1:
-        return evaluate.Share()
-    return evaluate.Share(jax.process_index(), jax.process_count(), wait)
-
-
-def describe_speed(timing: records.Timing, batch: int) -> dict[str, Any] | None:
-    """Speed for `results.json`, with what was timed; None if nothing was."""
-    if not timing.frames or not timing.seconds:
-        return None
-    seconds = timing.seconds / timing.frames
-    timed = (
-        "Segmenter.step, from decoded frames to label maps on the host, per process; the first "
-        "step of each group of videos, which may compile, is left out"
-    )
-    online = {}
-    if timing.online_seconds:
-        seconds += timing.online_seconds / timing.segmented
-        online = {
-            "online_seconds": timing.online_seconds,
-            "online_milliseconds_per_frame": 1000 * timing.online_seconds / timing.segmented,
-        }
-        timed += "; and online learning without its compilation, shared out over all frames but "
-        timed += "the first"
-    return {
-        "milliseconds_per_frame": 1000 * seconds,
-        "frames_per_second": 1 / seconds,
-        "timed_frames": timing.frames,
-        "batch": batch,
-        **online,
-        "timed": timed,
-    }
-
-
-def _pack(arguments: argparse.Namespace, videos: Sequence[Video], about: Mapping[str, Any]) -> None:
-    partly = [video.name for video in videos if video.annotated]
-    if partly:
-        raise InputError(
-            f"Some sequences of the {arguments.split} split have all annotations "
-            f"({protocols.listed(partly)}) and others only the first: evaluate the two kinds "
-            "apart, with --sequences."
-        )
-    archive = arguments.out / "submission.zip"
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    predictions = arguments.predictions or arguments.out / "predictions"
-    scoring.zip_predictions(videos, predictions, archive)
-    records.write_json(
-        arguments.out / "results.json", {**about, "global": None, "per_sequence": []}
-    )
-    print(f"{len(videos)} sequences without public annotations: {archive} is ready for the server.")
-
-
-def summarise(scores: Mapping[str, Scores], about: Mapping[str, Any], out: Path) -> None:
-    """Writes tables, `results.json` and plots of scored sequences, and prints the tables.
-
-    Args:
-        scores: by sequence, in order.
-        about: what else `results.json` says; name, dataset and split at least.
-        out: folder to write to.
-    """
-    rows = records.sequence_rows(scores)
-    overall = records.global_row(scores)
-    unscored = [name for name, s in scores.items() if not s.j.shape[1]]
-    records.write_csv(out / "per_sequence.csv", records.SEQUENCE_COLUMNS, rows)
-    records.write_csv(out / "global.csv", tuple(overall), [tuple(overall.values())])
-    per_sequence = [dict(zip(records.SEQUENCE_COLUMNS, row, strict=True)) for row in rows]
-    records.write_json(
-        out / "results.json",
-        {**about, "global": overall, "per_sequence": per_sequence, "too_short": unscored},
-    )
-    title = f"{about['name']} on {about['dataset']} {about['split']}"
-    plots.plot_sequences(rows, title, out / "plots" / "sequences.png")
-    plots.plot_over_time(scores, title, out / "plots" / "over_time.png")
-    speed = about.get("speed")
-    if speed and about["dataset"] == "davis2016":
-        point = (title, speed["frames_per_second"], 100 * overall["J&F-Mean"])
-        plots.plot_speed(
-            [point],
-            "Accuracy against speed, DAVIS-2016 val where published",
-            out / "plots" / "speed.png",
-        )
-    print(records.print_table(records.SEQUENCE_COLUMNS, rows))
-    print()
-    print(records.print_table(tuple(overall), [tuple(overall.values())]))
-    if speed:
-        share = speed.get("online_milliseconds_per_frame")
-        online = f", {share:.1f} of them for online learning" if share else ""
-        each = f"{speed['milliseconds_per_frame']:.1f} ms a frame{online}"
-        print(f"\n{each}, {speed['batch']} in flight")
-    if unscored:
-        print(f"\nToo short to be scored (three frames are needed): {', '.join(unscored)}")

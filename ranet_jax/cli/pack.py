@@ -9,7 +9,7 @@ import flax.traverse_util
 import numpy as np
 
 from ranet_jax.array_typing import Params
-from ranet_jax.checkpoints import quantized as packed
+from ranet_jax.checkpoints import quantized
 from ranet_jax.errors import InputError
 
 _EXAMPLE = "example:\n  ranet pack runs/video ranet.npz"
@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--limit",
         type=float,
-        default=packed.LIMIT / 1e6,
+        default=quantized.LIMIT / 1e6,
         metavar="MB",
         help="largest size in millions of bytes (default: %(default)g)",
     )
@@ -70,13 +70,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Packs, then prints the size and the error of every layer that was rounded.
 
     Raises:
-        InputError: see `checkpoint.load_mean`, `shift_logits` and `packed.save`.
+        InputError: see `checkpoint.load_mean`, `shift_logits` and `quantized.save`.
     """
     from ranet_jax.checkpoints import checkpoint
-    from ranet_jax.evaluation.results import print_table
+    from ranet_jax.evaluation.results import format_table
 
     # Once for both: the best checkpoint of a run that is still going may be another one later.
-    paths = [checkpoint.find(path) for path in arguments.checkpoints]
+    paths = [checkpoint.resolve(path) for path in arguments.checkpoints]
     _, params = checkpoint.load_mean(paths)
     settings = checkpoint.read_settings(paths[-1])
     if len(paths) > 1:
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.logit_bias:
         params = shift_logits(params, arguments.logit_bias)
         settings["logit_bias"] = settings.get("logit_bias", 0.0) + arguments.logit_bias
-    layers = packed.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
+    layers = quantized.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
     rounded = [layer for layer in layers if layer.levels]
     columns = ("Layer", "Bits", "kB", "Largest error", "Mean error")
     rows = [
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
         for layer in rounded
     ]
-    print(print_table(columns, rows))
+    print(format_table(columns, rows))
     megabytes = arguments.out.stat().st_size / 1e6
     print(
         f"\n{arguments.out}: {megabytes:.1f} MB, {len(rounded)} layers rounded and "

@@ -41,9 +41,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     """Runs `ranet segment`."""
     from ranet_jax.checkpoints import checkpoint
+    from ranet_jax.inference.video import segment_video
     from ranet_jax.io.atomic import make_output_folder
     from ranet_jax.io.masks import read_mask
-    from ranet_jax.io.video_reader import open_video, segment_video
+    from ranet_jax.io.video_reader import open_video
 
     # Bad paths are found before the weights are loaded, which takes far longer.
     video, mask = open_video(args.input), read_mask(args.mask, first=True)

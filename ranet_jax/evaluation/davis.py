@@ -6,7 +6,7 @@ that is not background, as one (DAVIS-2016).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from ranet_jax.errors import InputError
+from ranet_jax.errors import InputError, listed
 from ranet_jax.io.masks import VOID, read_ids
 
 Dataset = Literal["davis2016", "davis2017"]
@@ -142,13 +142,6 @@ def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
         return []
     found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes]
     return sorted(found, key=lambda p: ([int(n) for n in re.findall(r"\d+", p.stem)], p.stem))
-
-
-def listed(names: Iterable[str], limit: int = 5) -> str:
-    """The first names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def read_labels(paths: Sequence[Path], dataset: Dataset) -> Int[np.ndarray, "t h w"]:

@@ -1,6 +1,5 @@
 """Pictures of an evaluation. Each function writes one PNG."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +8,9 @@ import numpy as np
 
 from ranet_jax import extras
 from ranet_jax.evaluation import metrics
-from ranet_jax.evaluation.report import paper_tables as published
+from ranet_jax.evaluation.report import paper_tables
 from ranet_jax.evaluation.scoring import Scores
+from ranet_jax.io.atomic import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,9 +35,8 @@ def new_figure(width: float, height: float) -> "Figure":
 def save(figure: "Figure", path: Path) -> None:
     """Writes a figure so that it is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png")
-    os.replace(partial, path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def tidy(axes: "Axes", grid: str = "both") -> None:
@@ -53,7 +52,7 @@ def plot_sequences(rows: Sequence[tuple[str, float, float]], title: str, path: P
     """J and F mean of every object, the best at the top.
 
     Args:
-        rows: (name_id, J mean, F mean), as `records.sequence_rows` gives them.
+        rows: (name_id, J mean, F mean), as `results.sequence_rows` gives them.
         title: over the picture.
         path: of the PNG.
     """
@@ -133,7 +132,7 @@ def plot_speed(ours: Sequence[tuple[str, float, float]], title: str, path: Path)
     """
     figure = new_figure(7.5, 5)
     axes = figure.add_subplot()
-    others = [row for row in published.TABLE_1 if row.j_and_f is not None]
+    others = [row for row in paper_tables.TABLE_1 if row.j_and_f is not None]
     for online, marker, label in (
         (False, "o", "published, offline"),
         (True, "^", "published, online learning"),
@@ -174,7 +173,7 @@ _NAME_SIDES = {
 
 
 def _name_points(
-    axes: "Axes", rows: Sequence[published.Davis2016Val], speeds: Sequence[float]
+    axes: "Axes", rows: Sequence[paper_tables.Davis2016Val], speeds: Sequence[float]
 ) -> None:
     places = {
         "right": ((6, 0), "left"),

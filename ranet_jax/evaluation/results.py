@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.davis import Video
 from ranet_jax.evaluation.scoring import Scores
+from ranet_jax.io.atomic import write_text
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -46,40 +46,6 @@ class Timing:
     frames: int
     online_seconds: float = 0.0
     segmented: int = 0
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file so that it is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON; NaN becomes null."""
-    write_text(path, json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON keeps it: lists for arrays and tuples, None for NaN."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def read_json(path: Path) -> Any | None:
-    """The contents of a JSON file, or None if there is none that can be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        return None
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
@@ -191,7 +157,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]])
     write_text(path, text.getvalue())
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def format_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A table for the terminal, numbers with three decimals."""
     cells = [[f"{c:.3f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]

@@ -13,19 +13,35 @@ from typing import Any
 from tqdm import tqdm
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import inference, scoring
-from ranet_jax.evaluation import results as records
+from ranet_jax.evaluation import results, scoring
+from ranet_jax.evaluation.batches import group_videos, segment_group
 from ranet_jax.evaluation.davis import Dataset, Video
 from ranet_jax.evaluation.scoring import Scores
+from ranet_jax.inference.video import VideoSegmenter
+from ranet_jax.io.json_files import read_json, to_jsonable, write_json
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """Which part of the videos this process takes: every `count`-th, from `index` on."""
 
     index: int = 0
     count: int = 1
     wait: Callable[[], None] = lambda: None
+
+
+def this_shard() -> Shard:
+    """What this process takes where several JAX processes evaluate together."""
+    import jax
+
+    def wait() -> None:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("every process has segmented its videos")
+
+    if jax.process_count() == 1:
+        return Shard()
+    return Shard(jax.process_index(), jax.process_count(), wait)
 
 
 class _Folder:
@@ -45,22 +61,22 @@ class _Folder:
         """Fingerprint of the files that the scores of a video come from."""
         files = [self.predictions / video.name / f"{stem}.png" for stem in video.scored_stems]
         try:
-            return records.fingerprint([*video.annotations, *files])
+            return results.fingerprint([*video.annotations, *files])
         except OSError:
             return None
 
     def finished_scores(self, video: Video) -> Scores | None:
-        record = records.read_json(self.scores(video))
+        record = read_json(self.scores(video))
         inputs = self.inputs(video)
         if record is None or inputs is None or record.get("inputs") != inputs:
             return None
-        return records.scores_from_json(record)
+        return results.scores_from_json(record)
 
     def segmented(self, video: Video) -> bool:
         return self.timing(video).is_file() and (self.predictions / video.name).is_dir()
 
 
-def claim(out: Path, run: Mapping[str, Any]) -> None:
+def reserve(out: Path, run: Mapping[str, Any]) -> None:
     """Reserves a folder for one run, or goes on with it if it holds the same one.
 
     Args:
@@ -69,10 +85,10 @@ def claim(out: Path, run: Mapping[str, Any]) -> None:
     Raises:
         InputError: if the folder holds another run.
     """
-    path, run = out / "run.json", records.plain(run)
-    before = records.read_json(path)
+    path, run = out / "run.json", to_jsonable(run)
+    before = read_json(path)
     if before is None:
-        records.write_json(path, run)
+        write_json(path, run)
         return
     changed = [key for key in {**before, **run} if before.get(key) != run.get(key)]
     if changed:
@@ -83,14 +99,14 @@ def claim(out: Path, run: Mapping[str, Any]) -> None:
 
 
 def segment_split(
-    segmenter: inference.VideoSegmenter,
+    segmenter: VideoSegmenter,
     videos: Sequence[Video],
     dataset: Dataset,
     out: Path,
     *,
     batch: int = 1,
     processes: int = 1,
-    share: Share = Share(),  # noqa: B008
+    shard: Shard = Shard(),  # noqa: B008
     progress: bool | None = None,
 ) -> None:
     """Segments the videos that are not finished yet, and scores each while the next ones run.
@@ -105,14 +121,14 @@ def segment_split(
         out: folder of results; predictions go to its subfolder `predictions`.
         batch: videos in flight.
         processes: for scoring.
-        share: which of the videos are this process's.
+        shard: which of the videos are this process's.
         progress: whether to draw a progress bar; None for terminals only.
     Raises:
         InputError: for frames and first masks that cannot be used.
     """
     folder = _Folder(out)
-    mine = list(videos)[share.index :: share.count]
-    groups = inference.group_videos(mine, batch, dataset)
+    mine = list(videos)[shard.index :: shard.count]
+    groups = group_videos(mine, batch, dataset)
     # A group runs as a whole or not at all: alone or in other company, rounding could differ.
     done = [group for group in groups if all(map(folder.segmented, group))]
     todo = [group for group in groups if group not in done]
@@ -126,17 +142,17 @@ def segment_split(
         waiting = [_submit(pool, folder, video, dataset) for group in done for video in group]
         for group in todo:
             bar.set_postfix_str(", ".join(video.name for video in group))
-            for video, timing in inference.segment_group(
+            for video, timing in segment_group(
                 segmenter, group, dataset, folder.predictions, on_frame=bar.update
             ):
-                records.write_json(folder.timing(video), asdict(timing))
+                write_json(folder.timing(video), asdict(timing))
                 if timing.online_seconds:
                     bar.write(f"{video.name}: {timing.online_seconds:.1f} s of online learning")
                 waiting.append(_submit(pool, folder, video, dataset))
         for future in waiting:
             if future:
                 future.result()
-    share.wait()
+    shard.wait()
 
 
 def score_split(
@@ -212,15 +228,15 @@ def _score_and_record(
     inputs = folder.inputs(video)
     scores, problems = scoring.score(video, folder.predictions, dataset)
     if scores:
-        records.write_json(folder.scores(video), records.scores_to_json(video, scores, inputs))
+        write_json(folder.scores(video), results.scores_to_json(video, scores, inputs))
     return scores, problems
 
 
-def read_timing(videos: Sequence[Video], out: Path) -> records.Timing:
+def read_timing(videos: Sequence[Video], out: Path) -> results.Timing:
     """Time and frames of all videos together."""
-    found = [records.read_json(_Folder(out).timing(video)) or {} for video in videos]
-    return records.Timing(
-        **{field.name: sum(t.get(field.name, 0) for t in found) for field in fields(records.Timing)}
+    found = [read_json(_Folder(out).timing(video)) or {} for video in videos]
+    return results.Timing(
+        **{field.name: sum(t.get(field.name, 0) for t in found) for field in fields(results.Timing)}
     )
 
 

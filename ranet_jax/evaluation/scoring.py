@@ -4,7 +4,6 @@ Nothing is guessed about predictions that do not fit: `check` and `score` say wh
 them.
 """
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +13,16 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from ranet_jax.errors import InputError
+from ranet_jax.errors import InputError, listed
 from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.davis import (
     Dataset,
     Video,
     find_files,
-    listed,
     object_ids,
     read_labels,
 )
+from ranet_jax.io.atomic import replacing
 from ranet_jax.io.masks import read_ids
 
 
@@ -125,15 +124,13 @@ def zip_predictions(videos: Sequence[Video], predictions: Path, archive: Path) -
     problems = [p for video in videos for p in check(video, predictions, video.stems)]
     if problems:
         raise InputError(describe_problems(predictions, problems))
-    partial = archive.with_name(f".{archive.name}.partial")
     # PNGs are compressed already, and fixed dates make equal predictions equal archives.
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as target:
+    with replacing(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as target:
         for video in videos:
             for stem in video.stems:
                 entry = zipfile.ZipInfo(f"{video.name}/{stem}.png")
                 entry.external_attr = 0o644 << 16
                 target.writestr(entry, (predictions / video.name / f"{stem}.png").read_bytes())
-    os.replace(partial, archive)
 
 
 def describe_problems(predictions: Path, problems: Sequence[str]) -> str:

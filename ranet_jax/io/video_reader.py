@@ -1,42 +1,26 @@
-"""A video in, its segmentation out: frames are decoded and results written beside the network."""
+"""Frames of videos, decoded in a thread beside the network: of folders and of video files."""
 
 import re
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import av
 import numpy as np
-from tqdm import tqdm
 
-from ranet_jax.array_typing import HostFrame, HostMask
+from ranet_jax.array_typing import HostFrame
 from ranet_jax.errors import InputError
-from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.images import read_image
-from ranet_jax.io.masks import read_mask
-from ranet_jax.io.result_writer import result_writer
 
 _IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _DECODED_AHEAD = 4
-_DEFAULT_FPS = 24.0
 _END = object()
 
-NamedFrames = Iterator[tuple[str, HostFrame]]
-
-
-class VideoSegmenter(Protocol):
-    """What `segment_video` asks of a segmenter; see `ranet_jax.inference.segmenter.Segmenter`."""
-
-    def init(self, frame: HostFrame, mask: HostMask) -> object: ...  # noqa: D102
-
-    def step(self, frame: HostFrame) -> HostMask: ...  # noqa: D102
-
-    def probability_maps(self) -> dict[int, np.ndarray]: ...  # noqa: D102
+NamedFrame = tuple[str, HostFrame]
+NamedFrames = Iterator[NamedFrame]
 
 
 @dataclass(frozen=True)
@@ -63,7 +47,7 @@ class Video:
     _decode: Callable[[], NamedFrames]
 
     def __iter__(self) -> NamedFrames:
-        with closing(_ahead(self._decode())) as frames:
+        with closing(read_ahead(self._decode())) as frames:
             for name, frame in frames:
                 if frame.shape[:2] != (self.height, self.width):
                     raise InputError(
@@ -72,22 +56,6 @@ class Video:
                         "size."
                     )
                 yield name, frame
-
-
-@dataclass(frozen=True)
-class Summary:
-    """How a run of `segment_video` went.
-
-    Attributes:
-        frames: How many frames were written, the first included.
-        seconds: From the first frame to the last file written, compilation included.
-        frames_per_second: Of the frames after the second one, so that the compilation in the first
-            step is left out; None where there are none.
-    """
-
-    frames: int
-    seconds: float
-    frames_per_second: float | None
 
 
 def open_video(path: Path | str) -> Video:
@@ -106,67 +74,16 @@ def open_video(path: Path | str) -> Video:
     return _open_file(path)
 
 
-def segment_video(
-    segmenter: VideoSegmenter,
-    source: Video | Path | str,
-    mask: HostMask | Path | str,
-    out: Path | str,
-    *,
-    overlay: bool = False,
-    probabilities: bool = False,
-    progress: bool = True,
-) -> Summary:
-    """Segments a video from its first frame's mask and writes a palette PNG for every frame.
-
-    Written to `out`: `<frame>.png`, the first being the given mask; with `overlay`, `overlay.mp4`;
-    with `probabilities`, `probabilities/<id>/<frame>.png` in 8-bit grey, 255 being certain. Every
-    file appears whole or not at all, and the overlay only when the run ends well.
-
-    Args:
-        segmenter: Follows the objects; see `ranet_jax.inference.segmenter.Segmenter`.
-        source: An open video, a folder of frames or a video file.
-        mask: Ids [H, W] of the first frame, or a mask file.
-        out: Folder for the results; it is made where missing.
-        overlay: Whether to write the frames with the objects tinted, as a video.
-        probabilities: Whether to write each object's probability maps.
-        progress: Whether to show a progress bar.
+def image_frames(files: Iterable[Path]) -> NamedFrames:
+    """Frames of image files, named as these without their suffix; read when they are asked for.
 
     Raises:
-        InputError: The video, the mask or the output folder cannot be used.
+        CorruptImageError: A file cannot be read.
     """
-    video = source if isinstance(source, Video) else open_video(source)
-    labels = read_mask(mask, first=True) if isinstance(mask, Path | str) else np.asarray(mask)
-    if labels.shape != (video.height, video.width):
-        given = f"mask {mask}" if isinstance(mask, Path | str) else "mask"
-        raise InputError(
-            f"The {given} is {labels.shape[1]}x{labels.shape[0]} pixels and the frames of "
-            f"{video.path} are {video.width}x{video.height}; draw it on the first frame."
-        )
-    out = make_output_folder(out)
-    if video.path.is_dir() and out.samefile(video.path):
-        raise InputError(f"The output folder {out} holds the frames; choose another folder.")
-    fps = (video.fps or _DEFAULT_FPS) if overlay else None
-    start, ends = time.perf_counter(), []
-    with (
-        closing(iter(video)) as frames,
-        tqdm(total=video.length, unit="frame", disable=not progress) as bar,
-        result_writer(out, overlay_fps=fps) as writer,
-    ):
-        for index, (name, frame) in enumerate(frames):
-            if index == 0:
-                segmenter.init(frame, labels)
-            else:
-                labels = segmenter.step(frame)
-            maps = segmenter.probability_maps() if probabilities else {}
-            writer.write(name, frame, labels, maps)
-            ends.append(time.perf_counter())
-            bar.update()
-    later = len(ends) - 2
-    rate = later / (ends[-1] - ends[1]) if later > 0 else None
-    return Summary(len(ends), time.perf_counter() - start, rate)
+    return ((file.stem, read_image(file, f"The frame {file}")) for file in files)
 
 
-def _ahead(items: NamedFrames) -> NamedFrames:
+def read_ahead(items: NamedFrames) -> NamedFrames:
     """The same items, with a thread working on the next few while one is used."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
     try:
@@ -202,10 +119,7 @@ def _open_folder(path: Path) -> Video:
         )
     height, width = read_image(files[0], f"The frame {files[0]}").shape[:2]
 
-    def decode() -> NamedFrames:
-        return ((file.stem, read_image(file, f"The frame {file}")) for file in files)
-
-    return Video(path, height, width, len(files), None, decode)
+    return Video(path, height, width, len(files), None, lambda: image_frames(files))
 
 
 def _natural(file: Path) -> tuple[list[str | int], str]:

@@ -7,8 +7,8 @@ import jax
 from data_pipelines.config import DataConfig
 from data_pipelines.pipeline import open_source
 from data_pipelines.sources import Source
-from ranet_jax.errors import InputError, did_you_mean
-from ranet_jax.evaluation.davis import listed, read_split
+from ranet_jax.errors import InputError, did_you_mean, listed
+from ranet_jax.evaluation.davis import read_split
 from ranet_jax.training import initialization
 from ranet_jax.training.config import TrainConfig
 

@@ -11,7 +11,7 @@ from jax.experimental import multihost_utils
 
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import inference, scoring
+from ranet_jax.evaluation import batches, scoring
 from ranet_jax.evaluation.davis import Video, read_split
 from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.inference.online_adaptation import OnlineSegmenter
@@ -53,7 +53,7 @@ class Evaluator:
         most = 1 if one_each else max(MAX_TOGETHER, jax.local_device_count())
         # As many in each group as can be: every group is filled up to the same size.
         self._together = -(-len(mine) // -(-len(mine) // most)) if mine else 1
-        self._groups = inference.group_videos(mine, self._together, self._dataset) if mine else []
+        self._groups = batches.group_videos(mine, self._together, self._dataset) if mine else []
 
     def __call__(
         self, params: Params, *, on_frame: Callable[[int], None] = lambda count: None
@@ -95,7 +95,7 @@ class Evaluator:
         filled = _Filled(self._segmenter(params), self._together)
         with tempfile.TemporaryDirectory() as folder:
             for group in self._groups:
-                segmented = inference.segment_group(
+                segmented = batches.segment_group(
                     filled, group, self._dataset, Path(folder), on_frame=on_frame
                 )
                 for video, _ in segmented:

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ranet_jax.array_typing import Params
-from ranet_jax.checkpoints import checkpoint
-from ranet_jax.checkpoints import quantized as packed
+from ranet_jax.checkpoints import checkpoint, quantized
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
@@ -78,11 +77,11 @@ def check_fits(model: RANet, init_from: str) -> None:
 def _paths(init_from: str) -> list[Path]:
     # A name with a comma in it is a name all the same.
     names = [init_from] if Path(init_from).expanduser().exists() else init_from.split(",")
-    return [packed.find(Path(name).expanduser()) for name in names]
+    return [quantized.resolve(Path(name).expanduser()) for name in names]
 
 
 def _holds_resnet(path: Path) -> bool:
-    return path.suffix in RESNET_SUFFIXES and not packed.is_packed(path)
+    return path.suffix in RESNET_SUFFIXES and not quantized.is_packed(path)
 
 
 def _check_path(model: RANet, path: Path) -> None:

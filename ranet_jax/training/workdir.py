@@ -7,11 +7,10 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
-from ranet_jax.checkpoints import manager as run_checkpoints
-from ranet_jax.errors import InputError
-from ranet_jax.evaluation import results as records
-from ranet_jax.evaluation.davis import listed
+from ranet_jax.checkpoints import manager
+from ranet_jax.errors import InputError, listed
 from ranet_jax.io.atomic import make_output_folder
+from ranet_jax.io.json_files import read_json, to_jsonable, write_json
 
 CONFIG = "config.json"
 # What may change when a run goes on: how long it is, what is written when, where things lie, and
@@ -32,10 +31,10 @@ def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
             or cannot be written to.
     """
     workdir = make_output_folder(Path(workdir).absolute())
-    path, config = workdir / CONFIG, records.plain(config)
+    path, config = workdir / CONFIG, to_jsonable(config)
     # In this order: the first process of the same run may be writing its config meanwhile.
-    held = path.exists() or (workdir / run_checkpoints.FOLDER).exists()
-    before = records.read_json(path)
+    held = path.exists() or (workdir / manager.FOLDER).exists()
+    before = read_json(path)
     if before is None and held:
         raise InputError(
             f"{workdir} has checkpoints but no readable {CONFIG}, which says what they are of: "
@@ -52,7 +51,7 @@ def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
                 "or the settings in its config.json."
             )
     if jax.process_index() == 0:
-        records.write_json(path, config)
+        write_json(path, config)
     if jax.process_count() > 1:
         # Nobody makes the folder of checkpoints before all have looked for it.
         multihost_utils.sync_global_devices("reserve")

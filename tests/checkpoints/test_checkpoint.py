@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import ranet_jax
-from ranet_jax.checkpoints import checkpoint
-from ranet_jax.checkpoints import quantized as packed
+from ranet_jax.checkpoints import checkpoint, quantized
 from ranet_jax.errors import InputError
 
 
@@ -82,7 +81,7 @@ def test_settings_under_earlier_names(saved, tmp_path):
     path, model, params = saved
     settings = checkpoint.settings_of(model)
     settings |= {"objects": settings.pop("mode"), "combine": settings.pop("aggregation")}
-    packed.save(tmp_path / "earlier.npz", {"model": settings, "trained": True}, params)
+    quantized.save(tmp_path / "earlier.npz", {"model": settings, "trained": True}, params)
     earlier = tmp_path / "earlier"
     shutil.copytree(path, earlier)
     file = earlier / "settings" / "metadata"

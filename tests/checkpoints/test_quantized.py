@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as arrays
 
 import ranet_jax
-from ranet_jax.checkpoints import checkpoint
-from ranet_jax.checkpoints import quantized as packed
+from ranet_jax.checkpoints import checkpoint, quantized
 from ranet_jax.cli import main as cli
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.results import hash_checkpoint
@@ -29,25 +28,27 @@ kernels = arrays.arrays(
 @given(kernel=kernels, levels=st.sampled_from([511, 255, 127, 63, 31, 15]))
 @settings(deadline=None)
 def test_rounding_is_at_most_half_a_step_of_the_channel(kernel, levels):
-    quantised = packed.quantise(kernel, levels)
-    assert quantised.values.dtype == (np.int8 if levels <= 127 else np.int16)
-    assert np.abs(quantised.values).max() <= levels
+    rounded = quantized.quantize(kernel, levels)
+    assert rounded.values.dtype == (np.int8 if levels <= 127 else np.int16)
+    assert np.abs(rounded.values).max() <= levels
     step = np.abs(kernel).max(axis=(0, 1, 2)) / levels
     # The last term is for values close to the smallest that float32 holds.
-    assert (np.abs(packed.restore(quantised) - kernel) <= 0.501 * step + 1e-42 * levels).all()
+    assert (np.abs(quantized.restore(rounded) - kernel) <= 0.501 * step + 1e-42 * levels).all()
 
 
 @given(kernel=kernels)
 @settings(deadline=None, max_examples=30)
 def test_rounded_values_are_kept_by_rounding_again(kernel):
-    once = packed.restore(packed.quantise(kernel))
-    np.testing.assert_allclose(packed.restore(packed.quantise(once)), once, rtol=1e-5, atol=1e-40)
+    once = quantized.restore(quantized.quantize(kernel))
+    np.testing.assert_allclose(
+        quantized.restore(quantized.quantize(once)), once, rtol=1e-5, atol=1e-40
+    )
 
 
 def test_a_channel_of_zeros_stays_zero():
     kernel = np.zeros((3, 3, 2, 2), np.float32)
     kernel[..., 1] = 5
-    np.testing.assert_array_equal(packed.restore(packed.quantise(kernel)), kernel)
+    np.testing.assert_array_equal(quantized.restore(quantized.quantize(kernel)), kernel)
 
 
 SETTINGS = {"trained": True, "stage": "video", "online": {"iterations": 0}}
@@ -59,7 +60,7 @@ def saved(tmp_path_factory, small):
     path = tmp_path_factory.mktemp("packed") / "small.npz"
     model, params = small(mode="multi", ranking="max")
     described = {"model": checkpoint.settings_of(model), **SETTINGS}
-    return path, model, params, packed.save(path, described, params)
+    return path, model, params, quantized.save(path, described, params)
 
 
 def test_a_file_is_read_in_place_of_a_directory(saved):
@@ -97,7 +98,7 @@ def test_numpy_reads_the_file_without_unpickling(saved):
 def test_equal_parameters_give_equal_bytes(saved, tmp_path):
     path, model, params, _ = saved
     again = tmp_path / "again.npz"
-    packed.save(again, {**SETTINGS, "model": checkpoint.settings_of(model)}, params)
+    quantized.save(again, {**SETTINGS, "model": checkpoint.settings_of(model)}, params)
     assert again.read_bytes() == path.read_bytes()
 
 
@@ -105,13 +106,13 @@ def test_the_largest_kernels_give_up_bits_until_the_file_fits(saved, tmp_path):
     path, model, params, _ = saved
     limit = int(0.95 * path.stat().st_size)
     described = {"model": checkpoint.settings_of(model), **SETTINGS}
-    layers = packed.save(tmp_path / "less.npz", described, params, limit=limit)
+    layers = quantized.save(tmp_path / "less.npz", described, params, limit=limit)
     assert (tmp_path / "less.npz").stat().st_size <= limit
     rounded = {layer.name: layer.levels for layer in layers if layer.levels}
     assert set(rounded.values()) <= {511, 255, 127, 63, 31, 15} and min(rounded.values()) < 511
     ranet_jax.load(tmp_path / "less.npz")
     with pytest.raises(InputError, match=r"too large for a file of 0\.01 MB"):
-        packed.save(tmp_path / "least.npz", described, params, limit=10_000)
+        quantized.save(tmp_path / "least.npz", described, params, limit=10_000)
     assert not (tmp_path / "least.npz").exists()
 
 
@@ -119,12 +120,12 @@ def test_what_cannot_be_packed(saved, tmp_path):
     path, model, params, _ = saved
     described = {"model": checkpoint.settings_of(model), **SETTINGS}
     with pytest.raises(InputError, match="exists already"):
-        packed.save(path, described, params)
+        quantized.save(path, described, params)
     with pytest.raises(InputError, match="end in .npz"):
-        packed.save(tmp_path / "small.bin", described, params)
+        quantized.save(tmp_path / "small.bin", described, params)
     broken = {**params, "extra": {"bias": np.array([1, np.nan], np.float32)}}
     with pytest.raises(InputError, match="extra/bias has values that are not finite"):
-        packed.save(tmp_path / "nan.npz", described, broken)
+        quantized.save(tmp_path / "nan.npz", described, broken)
     assert not list(tmp_path.iterdir())
 
 
@@ -191,7 +192,7 @@ def test_settings_are_checked(saved, tmp_path):
 
 
 def test_default_names_what_ships(saved, tmp_path, monkeypatch):
-    monkeypatch.setattr(packed, "__file__", str(tmp_path / "checkpoints" / "quantized.py"))
+    monkeypatch.setattr(quantized, "__file__", str(tmp_path / "checkpoints" / "quantized.py"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="missing from this installation"):
         ranet_jax.load("default")
@@ -200,7 +201,9 @@ def test_default_names_what_ships(saved, tmp_path, monkeypatch):
     shipped.write_bytes(saved[0].read_bytes())
     assert ranet_jax.load("default")[0] == saved[1]
     assert checkpoint.read_settings("default")["stage"] == "video"
-    assert hash_checkpoint(checkpoint.find("default")) == hash_checkpoint(packed.find("default"))
+    assert hash_checkpoint(checkpoint.resolve("default")) == hash_checkpoint(
+        quantized.resolve("default")
+    )
 
 
 def test_hash_changes_with_the_content(saved, tmp_path):

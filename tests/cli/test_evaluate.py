@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.cli import evaluate as command
+from ranet_jax.cli import evaluate
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import baselines
 
@@ -40,7 +40,7 @@ def network(monkeypatch, fake_segmenter):
     checkpoints.read_settings = lambda path: {"model": {}, "trained": True, "stage": "static"}
     checkpoints.trained_at = lambda path: {}
     checkpoints.settings_of = lambda model: {"ranking": model.ranking, "depth": model.depth}
-    checkpoints.find = Path
+    checkpoints.resolve = Path
     monkeypatch.setitem(sys.modules, "ranet_jax.checkpoints.checkpoint", checkpoints)
     monkeypatch.setattr("ranet_jax.checkpoints.checkpoint", checkpoints, raising=False)
     monkeypatch.setattr("ranet_jax.load", lambda path, precision: (Model(), {}), raising=False)
@@ -58,7 +58,7 @@ def checkpoint(tmp_path):
 
 def run(*words):
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    evaluate.add_parser(parser.add_subparsers())
     arguments = parser.parse_args(["evaluate", *map(str, words)])
     return arguments.run(arguments)
 

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import davis as protocols
+from ranet_jax.evaluation import davis
 from ranet_jax.io.masks import read_ids
 
 
 def test_the_2016_lists_of_pairs(data_dir):
-    videos = protocols.read_split(data_dir / "DAVIS", "davis2016", "train")
+    videos = davis.read_split(data_dir / "DAVIS", "davis2016", "train")
     names = (data_dir / "DAVIS/ImageSets/2016/train.txt").read_text().split()
     assert [video.name for video in videos] == names and len(videos) == 30
     for video in videos:
@@ -20,24 +20,24 @@ def test_the_2016_lists_of_pairs(data_dir):
 
 
 def test_lists_of_names_and_trainval_made_of_both(davis_root):
-    videos = protocols.read_split(davis_root, "davis2016", "trainval")
+    videos = davis.read_split(davis_root, "davis2016", "trainval")
     assert [video.name for video in videos] == ["bear", "boat", "flamingo", "hike", "swing"]
 
 
 def test_a_split_may_be_a_file_of_names(davis_root, tmp_path):
     names = tmp_path / "two.txt"
     names.write_text("swing\r\n\nbear\n")
-    videos = protocols.read_split(davis_root, "davis2016", str(names))
+    videos = davis.read_split(davis_root, "davis2016", str(names))
     assert [video.name for video in videos] == ["swing", "bear"]
 
 
 def test_some_sequences_of_a_split(davis_root):
-    videos = protocols.read_split(davis_root, "davis2016", "val", sequences=["swing", "boat"])
+    videos = davis.read_split(davis_root, "davis2016", "val", sequences=["swing", "boat"])
     assert [video.name for video in videos] == ["boat", "swing"]
 
 
 def test_test_dev_has_first_masks_alone(tiny_root):
-    (video,) = protocols.read_split(tiny_root, "davis2017", "test-dev")
+    (video,) = davis.read_split(tiny_root, "davis2017", "test-dev")
     assert not video.annotated and len(video.annotations) == 1 and len(video.frames) == 6
 
 
@@ -52,34 +52,34 @@ def test_test_dev_has_first_masks_alone(tiny_root):
 )
 def test_what_is_missing_is_named(tiny_root, dataset, split, sequences, message):
     with pytest.raises(InputError, match=message):
-        protocols.read_split(tiny_root, dataset, split, sequences=sequences)
+        davis.read_split(tiny_root, dataset, split, sequences=sequences)
 
 
 def test_annotations_must_be_complete(tiny_root):
     (tiny_root / "Annotations/480p/pair/00003.png").unlink()
     with pytest.raises(InputError, match=r"lacks the annotations of 1 of 6 frames \(00003\)"):
-        protocols.read_split(tiny_root, "davis2017", "val")
+        davis.read_split(tiny_root, "davis2017", "val")
     for path in (tiny_root / "Annotations/480p/pair").glob("0000[1-9].png"):
         path.unlink()
     # Only test-dev may leave out all but the first.
     with pytest.raises(InputError, match="lacks the annotations of 5 of 6"):
-        protocols.read_split(tiny_root, "davis2017", "val")
+        davis.read_split(tiny_root, "davis2017", "val")
 
 
 def test_an_unknown_folder_is_named(tiny_root):
     (tiny_root / "ImageSets/2017/val.txt").write_text("gone\n")
     with pytest.raises(InputError, match="gone holds no annotation"):
-        protocols.read_split(tiny_root, "davis2017", "val")
+        davis.read_split(tiny_root, "davis2017", "val")
 
 
 def test_void_is_background_in_2017_and_object_in_2016(tiny_root):
-    (video,) = protocols.read_split(tiny_root, "davis2017", "val")
-    labels = protocols.read_labels(video.annotations, "davis2017")
+    (video,) = davis.read_split(tiny_root, "davis2017", "val")
+    labels = davis.read_labels(video.annotations, "davis2017")
     assert sorted(np.unique(labels)) == [0, 1, 2]
-    assert protocols.object_ids(labels[0], "davis2017") == [1, 2]
-    merged = protocols.read_labels(video.annotations, "davis2016")
+    assert davis.object_ids(labels[0], "davis2017") == [1, 2]
+    merged = davis.read_labels(video.annotations, "davis2016")
     assert sorted(np.unique(merged)) == [0, 1] and merged[0, 39, 0] == 1
-    assert protocols.object_ids(merged[0], "davis2016") == [1]
+    assert davis.object_ids(merged[0], "davis2016") == [1]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16"])
@@ -118,7 +118,7 @@ def test_files_that_are_no_masks(tmp_path):
 
 
 def test_masks_of_a_video_have_one_size(tiny_root):
-    (video,) = protocols.read_split(tiny_root, "davis2017", "val")
+    (video,) = davis.read_split(tiny_root, "davis2017", "val")
     Image.new("L", (60, 41)).save(video.annotations[2])
     with pytest.raises(InputError, match="60x41 pixels, but 00000.png beside it 60x40"):
-        protocols.read_labels(video.annotations, "davis2017")
+        davis.read_labels(video.annotations, "davis2017")

@@ -8,40 +8,29 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import (
-    davis as protocols,
-)
-from ranet_jax.evaluation import (
-    inference,
-    scoring,
-)
-from ranet_jax.evaluation import (
-    results as records,
-)
-from ranet_jax.evaluation import (
-    runner as evaluate,
-)
+from ranet_jax.evaluation import davis, results, runner, scoring
+from ranet_jax.evaluation.batches import group_videos
 from ranet_jax.io.masks import read_ids
 
 
 @pytest.fixture
 def videos(davis_root):
-    return protocols.read_split(davis_root, "davis2016", "val")
+    return davis.read_split(davis_root, "davis2016", "val")
 
 
 def tables(videos, out, **options):
-    scores = evaluate.score_split(videos, "davis2016", out, progress=False, **options)
-    overall = records.global_row(scores)
-    records.write_csv(
-        out / "per_sequence.csv", records.SEQUENCE_COLUMNS, records.sequence_rows(scores)
+    scores = runner.score_split(videos, "davis2016", out, progress=False, **options)
+    overall = results.global_row(scores)
+    results.write_csv(
+        out / "per_sequence.csv", results.SEQUENCE_COLUMNS, results.sequence_rows(scores)
     )
-    records.write_csv(out / "global.csv", tuple(overall), [tuple(overall.values())])
+    results.write_csv(out / "global.csv", tuple(overall), [tuple(overall.values())])
     return [(out / name).read_bytes() for name in ("per_sequence.csv", "global.csv")]
 
 
 def segment(segmenter, videos, out, **options):
     options = {"batch": 2, "progress": False, **options}
-    evaluate.segment_split(segmenter, videos, "davis2016", out, **options)
+    runner.segment_split(segmenter, videos, "davis2016", out, **options)
 
 
 @pytest.mark.parametrize("stop_after", [0, 3, 9, 12])
@@ -77,8 +66,8 @@ def test_processes_share_the_videos(videos, tmp_path, fake_segmenter):
     segment(fake_segmenter(), videos, alone)
     met = []
     for index in range(2):
-        share = evaluate.Share(index, 2, wait=lambda: met.append(None))
-        segment(fake_segmenter(), videos, shared, share=share)
+        shard = runner.Shard(index, 2, wait=lambda: met.append(None))
+        segment(fake_segmenter(), videos, shared, shard=shard)
         done = [v.name for v in videos if (shared / "predictions" / v.name).is_dir()]
         if index == 0:
             assert done == [video.name for video in videos[::2]]
@@ -98,7 +87,7 @@ def test_scoring_in_several_processes(videos, tmp_path, fake_segmenter):
 def test_predictions_are_labels_of_every_frame(videos, tmp_path, fake_segmenter):
     segment(fake_segmenter(), videos, tmp_path)
     for video in videos:
-        first = protocols.read_labels(video.annotations[:1], "davis2016")[0]
+        first = davis.read_labels(video.annotations[:1], "davis2016")[0]
         for time_step, stem in enumerate(video.stems):
             labels = read_ids(tmp_path / "predictions" / video.name / f"{stem}.png")
             moved = np.roll(first, (time_step, 2 * time_step), (0, 1))
@@ -151,51 +140,51 @@ def test_every_problem_is_reported_at_once(videos, tmp_path, fake_segmenter):
 
 
 def test_videos_are_grouped_by_slots_and_length(tiny_root, davis_root):
-    videos = protocols.read_split(davis_root, "davis2016", "val")
-    groups = inference.group_videos(videos, 2, "davis2016")
+    videos = davis.read_split(davis_root, "davis2016", "val")
+    groups = group_videos(videos, 2, "davis2016")
     assert [len(group) for group in groups] == [2, 2, 1]
     lengths = [len(video.stems) for group in groups for video in group]
     assert lengths == sorted(lengths, reverse=True)
-    (pair,) = protocols.read_split(tiny_root, "davis2017", "val")
+    (pair,) = davis.read_split(tiny_root, "davis2017", "val")
     Image.fromarray((np.indices((40, 60))[1] // 20).astype(np.uint8) * 2).save(
         tiny_root / "Annotations/480p/first/00000.png"
     )
-    (four,) = protocols.read_split(tiny_root, "davis2017", "test-dev")
-    groups = inference.group_videos([four, pair], 8, "davis2017")
+    (four,) = davis.read_split(tiny_root, "davis2017", "test-dev")
+    groups = group_videos([four, pair], 8, "davis2017")
     assert [[video.name for video in group] for group in groups] == [["pair"], ["first"]]
 
 
 def test_an_empty_first_mask_is_refused(tiny_root, tmp_path, fake_segmenter):
     Image.new("L", (60, 40)).save(tiny_root / "Annotations/480p/pair/00000.png")
-    videos = protocols.read_split(tiny_root, "davis2017", "val")
+    videos = davis.read_split(tiny_root, "davis2017", "val")
     with pytest.raises(InputError, match=r"00000\.png marks no object"):
         segment(fake_segmenter(), videos, tmp_path)
 
 
 def test_frames_that_cannot_be_read_are_named(tiny_root, tmp_path, fake_segmenter):
     (tiny_root / "JPEGImages/480p/pair/00003.jpg").write_bytes(b"no image")
-    videos = protocols.read_split(tiny_root, "davis2017", "val")
+    videos = davis.read_split(tiny_root, "davis2017", "val")
     with pytest.raises(InputError, match=r"00003\.jpg cannot be read"):
-        evaluate.segment_split(fake_segmenter(), videos, "davis2017", tmp_path, progress=False)
+        runner.segment_split(fake_segmenter(), videos, "davis2017", tmp_path, progress=False)
     assert not (tmp_path / "predictions" / "pair").exists()
 
 
 def test_a_folder_belongs_to_one_run(tmp_path):
-    evaluate.claim(tmp_path, {"checkpoint": "a", "settings": {"grid": (15, 27)}})
-    evaluate.claim(tmp_path, {"checkpoint": "a", "settings": {"grid": (15, 27)}})
+    runner.reserve(tmp_path, {"checkpoint": "a", "settings": {"grid": (15, 27)}})
+    runner.reserve(tmp_path, {"checkpoint": "a", "settings": {"grid": (15, 27)}})
     with pytest.raises(InputError, match="another checkpoint: give another folder"):
-        evaluate.claim(tmp_path, {"checkpoint": "b", "settings": {"grid": (15, 27)}})
+        runner.reserve(tmp_path, {"checkpoint": "b", "settings": {"grid": (15, 27)}})
 
 
 def test_the_summary_averages_over_objects_not_sequences(tmp_path):
     one = scoring.Scores((1,), np.array([[1.0, 1.0, 1.0]]), np.array([[0.0, 0.0, 0.0]]))
     two = scoring.Scores((1, 2), np.array([[0.4] * 3, [0.7] * 3]), np.array([[0.6] * 3] * 2))
     short = scoring.Scores((1,), np.empty((1, 0)), np.empty((1, 0)))
-    row = records.global_row({"one": one, "two": two, "short": short})
+    row = results.global_row({"one": one, "two": two, "short": short})
     assert row["J-Mean"] == pytest.approx(0.7) and row["F-Mean"] == pytest.approx(0.4)
     assert row["J&F-Mean"] == pytest.approx(0.55) and row["J-Recall"] == pytest.approx(2 / 3)
     with pytest.raises(InputError, match="three frames"):
-        records.global_row({"short": short})
+        results.global_row({"short": short})
 
 
 def test_oracle_globals(oracle_dir):
@@ -209,7 +198,7 @@ def test_oracle_globals(oracle_dir):
             j, f = (arrays[f"{name}/{key}"][None, 1:-1] for key in ("J16", "F16"))
             scores_2016[name] = scoring.Scores((1,), j, f)
     for key, scores in (("global_2017", scores_2017), ("global_2016", scores_2016)):
-        row = records.global_row(scores)
+        row = results.global_row(scores)
         for column, value in row.items():
             wanted = expected[key][column.replace("-", "_").replace("J&F", "JF")]
             assert value == pytest.approx(wanted, abs=1e-6), column
@@ -219,8 +208,8 @@ def test_records_keep_scores_exactly(videos):
     rng = np.random.default_rng(0)
     frames = len(videos[0].scored_stems)
     scores = scoring.Scores((1,), rng.random((1, frames)), rng.random((1, frames)))
-    record = json.loads(json.dumps(records.scores_to_json(videos[0], scores, "x"), default=list))
-    again = records.scores_from_json(record)
+    record = json.loads(json.dumps(results.scores_to_json(videos[0], scores, "x"), default=list))
+    again = results.scores_from_json(record)
     np.testing.assert_array_equal(again.j, scores.j)
     np.testing.assert_array_equal(again.f, scores.f)
 
@@ -229,5 +218,5 @@ def test_checkpoints_are_told_apart_by_content(tmp_path):
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
         (tmp_path / name / "params").mkdir(parents=True)
         (tmp_path / name / "params" / "data").write_bytes(content)
-    hashes = [records.hash_checkpoint(tmp_path / name) for name in "abc"]
+    hashes = [results.hash_checkpoint(tmp_path / name) for name in "abc"]
     assert hashes[0] == hashes[1] != hashes[2]

@@ -7,14 +7,13 @@ import pytest
 from PIL import Image
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import davis as protocols
-from ranet_jax.evaluation import scoring
+from ranet_jax.evaluation import davis, scoring
 from ranet_jax.io.masks import read_ids
 
 
 @pytest.fixture
 def pair(tiny_root):
-    (video,) = protocols.read_split(tiny_root, "davis2017", "val")
+    (video,) = davis.read_split(tiny_root, "davis2017", "val")
     return video
 
 
@@ -99,7 +98,7 @@ def test_two_frames_have_nothing_to_score(tiny_root, tiny_predictions):
             path.unlink()
     for path in (tiny_predictions / "pair").glob("0000[2-9].*"):
         path.unlink()
-    (video,) = protocols.read_split(tiny_root, "davis2017", "val")
+    (video,) = davis.read_split(tiny_root, "davis2017", "val")
     scores, problems = scoring.score(video, tiny_predictions, "davis2017")
     assert problems == [] and scores.j.shape == (2, 0)
 

@@ -22,7 +22,7 @@ def segmenter():
 
 
 def test_it_is_small_and_knows_what_it_is():
-    path = checkpoint.find("default")
+    path = checkpoint.resolve("default")
     assert path.stat().st_size <= 40_000_000
     settings = checkpoint.read_settings("default")
     assert settings["trained"] and settings["stage"] == "video"

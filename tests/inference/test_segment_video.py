@@ -10,8 +10,9 @@ from PIL import Image
 from small_videos import first_mask, frames, make_folder, make_video, message_of, read_all
 
 from ranet_jax.errors import InputError
+from ranet_jax.inference.video import segment_video
 from ranet_jax.io.masks import read_mask, write_mask
-from ranet_jax.io.video_reader import open_video, segment_video
+from ranet_jax.io.video_reader import open_video
 
 
 class ShiftingSegmenter:
@@ -21,15 +22,20 @@ class ShiftingSegmenter:
         self.seen, self.fail_at, self.error = [], fail_at, error
 
     def init(self, frame, mask):
-        self.labels = mask
-        self.seen.append(frame)
+        (self.labels,) = mask
+        self.seen += frame
 
     def step(self, frame):
         if len(self.seen) == self.fail_at:
             raise self.error("stopped")
-        self.seen.append(frame)
+        self.seen += frame
         self.labels = np.roll(self.labels, 1, axis=1)
-        return self.labels
+        return [self.labels]
+
+    def add_object(self, frame, mask, video):
+        assert video == 0
+        np.testing.assert_array_equal(frame, self.seen[-1])
+        self.labels = np.where(mask > 0, mask, self.labels)
 
     def probability_maps(self):
         present = np.unique(self.labels[self.labels > 0])

@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import pipeline
-from ranet_jax.checkpoints import checkpoint
-from ranet_jax.checkpoints import quantized as packed
+from ranet_jax.checkpoints import checkpoint, quantized
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import abstract_params, init_params
 from ranet_jax.models.ranet import RANet
@@ -216,10 +215,10 @@ def test_a_stage_starts_from_the_mean_of_several(small_config, earlier, tmp_path
 
 def test_a_run_goes_on_from_a_packed_file(small_config, earlier, tmp_path):
     path, stored = earlier
-    packed.save(tmp_path / "small.npz", checkpoint.read_settings(path), stored)
+    quantized.save(tmp_path / "small.npz", checkpoint.read_settings(path), stored)
     small = small_config(f"--config.init_from={tmp_path / 'small.npz'}")
     check(small)
-    assert_equal(initial_params(small)[1], packed.load(tmp_path / "small.npz")[1])
+    assert_equal(initial_params(small)[1], quantized.load(tmp_path / "small.npz")[1])
     assert checkpoint_settings(small)["backbone"] == ""
 
     sized = [f"--config.model.{name}" for name in ("width=64", "depth=50", "reduction_size=1")]

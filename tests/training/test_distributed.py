@@ -12,7 +12,7 @@ import pytest
 import small_run
 
 import ranet_jax
-from ranet_jax.checkpoints import manager as run_checkpoints
+from ranet_jax.checkpoints import manager
 from ranet_jax.errors import InputError
 from ranet_jax.training import distributed
 
@@ -60,7 +60,7 @@ def finish(processes, status: int) -> list[str]:
 
 def optimizer_state(path):
     items = ocp.args.Composite(train=ocp.args.StandardRestore())
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**run_checkpoints.handlers())) as reader:
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**manager.handlers())) as reader:
         return reader.restore(path, items).train["opt_state"]
 
 

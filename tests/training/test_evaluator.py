@@ -6,8 +6,8 @@ import pytest
 import small_run
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import davis as protocols
 from ranet_jax.evaluation import metrics
+from ranet_jax.evaluation.davis import read_labels, read_split
 from ranet_jax.inference import state as tracks
 from ranet_jax.training import evaluator
 
@@ -43,10 +43,10 @@ class Still:
 
 def expected_still(davis, names, frames):
     """J of the first mask in all frames but the first and the last."""
-    videos = protocols.read_split(davis, "davis2016", "train", sequences=names)
+    videos = read_split(davis, "davis2016", "train", sequences=names)
     j = []
     for video in videos:
-        truth = protocols.read_labels(video.annotations[: frames or None], "davis2016")
+        truth = read_labels(video.annotations[: frames or None], "davis2016")
         still = np.broadcast_to(truth[0], truth[1:-1].shape)
         j.append(metrics.mask_j_and_f(truth[1:-1], still)[0].mean())
     return np.mean(j)

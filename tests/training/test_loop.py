@@ -13,8 +13,7 @@ import small_run
 from PIL import Image
 
 import ranet_jax
-from ranet_jax.checkpoints import checkpoint
-from ranet_jax.checkpoints import manager as run_checkpoints
+from ranet_jax.checkpoints import checkpoint, manager
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import init_params
 from ranet_jax.training import loop, train_step
@@ -138,7 +137,7 @@ def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(data,
         _, errors = process.communicate()
         assert process.returncode == (143 if number == signal.SIGTERM else -number), errors
         assert "Traceback" not in errors
-    saved = run_checkpoints.RunCheckpoints(broken / "checkpoints", keep=3)
+    saved = manager.RunCheckpoints(broken / "checkpoints", keep=3)
     assert steps[-1] <= saved.latest < 18, "SIGTERM saves the step at which it comes"
     saved.close()
     _finish(start(broken))
@@ -169,7 +168,7 @@ def _arrays(path):
     """Everything in a checkpoint, the state of the optimizer included."""
     import orbax.checkpoint as ocp
 
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**run_checkpoints.handlers())) as reader:
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**manager.handlers())) as reader:
         found = reader.restore(
             path,
             ocp.args.Composite(params=ocp.args.StandardRestore(), train=ocp.args.StandardRestore()),

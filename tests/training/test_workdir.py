@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import results as records
+from ranet_jax.training import workdir
 from ranet_jax.training.workdir import reserve
 
 CONFIG = {
@@ -58,6 +58,6 @@ def test_two_processes_of_a_run_may_start_at_once(tmp_path, monkeypatch):
         monkeypatch.undo()
         reserve(tmp_path, CONFIG)
 
-    monkeypatch.setattr(records, "read_json", read_too_early)
+    monkeypatch.setattr(workdir, "read_json", read_too_early)
     assert reserve(tmp_path, CONFIG) == tmp_path
     assert json.loads((tmp_path / "config.json").read_text())["steps"] == 10

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation import results as records
-from ranet_jax.evaluation.report import paper_tables as published
-from ranet_jax.evaluation.report import plots as report_plots
+from ranet_jax.evaluation import results
+from ranet_jax.evaluation.report import paper_tables, plots
 from ranet_jax.evaluation.report.tables import Row, Table
+from ranet_jax.io.atomic import write_text
+from ranet_jax.io.json_files import read_json
 
 _ABLATION_FLAGS = ("ranking", "correlation", "previous_mask")
 _STATIC_STAGES = ("static", "static_images", "stage1", "1", 1)
@@ -64,7 +65,7 @@ def read_run(path: Path) -> Run:
     Raises:
         InputError: if it is not the result of `ranet evaluate`.
     """
-    found = records.read_json(path / "results.json" if path.is_dir() else path)
+    found = read_json(path / "results.json" if path.is_dir() else path)
     if not isinstance(found, dict) or not {"dataset", "split", "global"} <= set(found):
         raise InputError(f"{path} is not a results.json written by `ranet evaluate`.")
     settings = found.get("settings") or {}
@@ -131,14 +132,14 @@ def _measures(run: Run, names: Sequence[str]) -> tuple[float | None, ...]:
 def _table_1(runs: Sequence[Run]) -> Table:
     rows = [
         Row(r.method, ("yes" if r.online else "no", r.milliseconds, *r[3:]))
-        for r in published.TABLE_1
+        for r in paper_tables.TABLE_1
     ]
     for run in _full(runs, "davis2016"):
         if run.split != "trainval":
             online = "yes" if run.iterations else "no"
-            values = _measures(run, records.GLOBAL_COLUMNS)
+            values = _measures(run, results.GLOBAL_COLUMNS)
             rows.append(Row(run.label, (online, run.milliseconds, *values), ours=True))
-    columns = ("Online learning", "Time (ms)", *_spelled(records.GLOBAL_COLUMNS))
+    columns = ("Online learning", "Time (ms)", *_spelled(results.GLOBAL_COLUMNS))
     return Table(1, "Methods on DAVIS-2016 val", columns, rows)
 
 
@@ -148,7 +149,7 @@ def _spelled(names: Sequence[str]) -> list[str]:
 
 def _table_2(runs: Sequence[Run]) -> Table:
     measures = ("J-Mean", "J-Recall", "J-Decay")
-    rows = [Row(r.method, tuple(r[1:])) for r in published.TABLE_2]
+    rows = [Row(r.method, tuple(r[1:])) for r in paper_tables.TABLE_2]
     for run in _full(runs, "davis2016"):
         if run.split == "trainval":
             rows.append(Row(run.label, _measures(run, measures), ours=True))
@@ -157,7 +158,7 @@ def _table_2(runs: Sequence[Run]) -> Table:
 
 
 def _table_3(runs: Sequence[Run]) -> Table:
-    rows = [Row(r.method, ("yes" if r.online else "no", *r[2:])) for r in published.TABLE_3]
+    rows = [Row(r.method, ("yes" if r.online else "no", *r[2:])) for r in paper_tables.TABLE_3]
     ours: dict[str, tuple[str, list[Any]]] = {}
     for run in _full(runs, "davis2017"):
         # Val and test-dev results of the same checkpoint share a row.
@@ -222,9 +223,9 @@ def _table_4(runs: Sequence[Run]) -> Table:
         plain = _offline_2016(run) and not run.ablations
         return _TABLE_4_COLUMNS.get(run.ranking) if plain else None
 
-    columns = tuple(published.TABLE_4)
+    columns = tuple(paper_tables.TABLE_4)
     ours, notes = _spread(runs, columns, column_of)
-    rows = [Row("RANet", tuple(published.TABLE_4.values())), *ours]
+    rows = [Row("RANet", tuple(paper_tables.TABLE_4.values())), *ours]
     return Table(4, "Ranking attention: J Mean on DAVIS-2016 val", columns, rows, notes)
 
 
@@ -235,9 +236,9 @@ def _table_5(runs: Sequence[Run]) -> Table:
             return None
         return {0: "origin", 1: "".join(run.ablations)}.get(len(run.ablations))
 
-    columns = tuple(published.TABLE_5["RANet"])
+    columns = tuple(paper_tables.TABLE_5["RANet"])
     ours, notes = _spread(runs, columns, column_of)
-    rows = [Row(name, tuple(cells.values())) for name, cells in published.TABLE_5.items()]
+    rows = [Row(name, tuple(cells.values())) for name, cells in paper_tables.TABLE_5.items()]
     caption = (
         "Without correlation (CL), previous mask (PM), static-image pre-training (IP) or video "
         "fine-tuning (VF): J Mean on DAVIS-2016 val"
@@ -248,7 +249,7 @@ def _table_5(runs: Sequence[Run]) -> Table:
 def _table_6(runs: Sequence[Run]) -> Table:
     rows = [
         Row("RANet" if i else "RANet, offline", (None if i else "0", seconds, accuracy))
-        for i, (seconds, accuracy) in enumerate(published.TABLE_6)
+        for i, (seconds, accuracy) in enumerate(paper_tables.TABLE_6)
     ]
     full = _full(runs, "davis2016")
     mine = [run for run in full if run.split != "trainval" and not run.baseline]
@@ -264,7 +265,7 @@ def _table_6(runs: Sequence[Run]) -> Table:
 def write_report(runs: Sequence[Run], out: Path) -> Path:
     """Writes `report.md` with all tables and a picture of each; returns its path."""
     made = tables(runs)
-    pictures = report_plots.plot_tables(made, out / "plots")
+    pictures = plots.plot_tables(made, out / "plots")
     parts = [
         "# Results beside those of the RANet paper",
         "Wang et al., ICCV 2019. Percent; rows in bold are ours, all others as published. An empty "
@@ -281,5 +282,5 @@ def write_report(runs: Sequence[Run], out: Path) -> Path:
             f"![Table {table.number}]({pictures[table.number].relative_to(out).as_posix()})"
         )
     path = out / "report.md"
-    records.write_text(path, "\n\n".join(parts) + "\n")
+    write_text(path, "\n\n".join(parts) + "\n")
     return path
