@@ -91,7 +91,7 @@ def check_params(path: Path | str) -> None:
     Raises:
         InputError: they differ, or it cannot be read. Of a packed file the values are read as well.
     """
-    path = find(path)
+    path = resolve(path)
     if path.is_file():
         _load_packed(path, "float32")
         return
