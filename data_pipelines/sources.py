@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from ranet_jax.errors import InputError
+from ranet_jax.io.davis_lists import read_list
 from ranet_jax.io.images import encode_image
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -255,17 +256,11 @@ def _resolution_folder(folder: Path) -> Path:
 
 
 def _listed_names(lists: Path, years: Sequence[str], file: str) -> list[str]:
-    """Video names, in order, of a list of names (DAVIS-2017) or of pairs of paths (DAVIS-2016)."""
+    """Video names, in order, of the first list there is."""
     paths = [lists / year / file for year in years]
     found = [path for path in paths if path.is_file()]
     if not found:
         raise InputError(
             f"{paths[0]} is missing: leave the split out to read every video, or check the name."
         )
-    lines = found[0].read_text().splitlines()
-    return list(dict.fromkeys(_video_of(line) for line in lines if line.strip()))
-
-
-def _video_of(line: str) -> str:
-    first = line.split()[0]
-    return Path(first).parent.name if "/" in first else first
+    return read_list(found[0])

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ranet_jax.errors import InputError, listed
+from ranet_jax.io.davis_lists import read_list
 from ranet_jax.io.masks import VOID, read_ids
 
 Dataset = Literal["davis2016", "davis2017"]
@@ -87,7 +88,7 @@ def read_split(
 def _split_names(root: Path, dataset: Dataset, split: str, resolution: str) -> list[str]:
     if split not in SPLITS[dataset]:
         if Path(split).is_file():
-            return _read_names(Path(split))
+            return read_list(Path(split))
         raise InputError(
             f"{dataset} has no split {split!r}: give one of {', '.join(SPLITS[dataset])}, or the "
             "path of a text file of sequence names."
@@ -96,7 +97,7 @@ def _split_names(root: Path, dataset: Dataset, split: str, resolution: str) -> l
     candidates = [root / "ImageSets" / folder / f"{split}.txt" for folder in folders]
     for path in candidates:
         if path.is_file():
-            return _read_names(path)
+            return read_list(path)
     if split == "trainval":
         parts = [_split_names(root, dataset, part, resolution) for part in ("train", "val")]
         return list(dict.fromkeys(name for part in parts for name in part))
@@ -105,16 +106,6 @@ def _split_names(root: Path, dataset: Dataset, split: str, resolution: str) -> l
         f"{root} has no list of the {dataset} {split} split (looked for {looked}): complete the "
         "package, or give as split the path of a text file of sequence names."
     )
-
-
-def _read_names(path: Path) -> list[str]:
-    """Sequence names of a list of names, or of `/JPEGImages/480p/NAME/00000.jpg ...` lines."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The split list {path} cannot be read as text: {error}.") from error
-    entries = [line.split()[0] for line in lines if line.strip()]
-    return list(dict.fromkeys(Path(e).parent.name if "/" in e else e for e in entries))
 
 
 def _find_video(root: Path, name: str, resolution: str, needs_all: bool) -> Video:

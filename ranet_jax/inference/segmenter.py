@@ -114,7 +114,7 @@ class Segmenter:
             InputError: as `checkpoints.checkpoint.load` does, and for impossible settings.
         """
         # Once for both: the best checkpoint of a run that is still going may be another one later.
-        path = checkpoints.find(checkpoint)
+        path = checkpoints.resolve(checkpoint)
         model, params = checkpoints.load(path, precision)
         return cls(model, params, **(checkpoints.trained_at(path) | settings))
 

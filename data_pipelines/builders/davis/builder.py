@@ -8,6 +8,7 @@ from absl import logging
 
 from data_pipelines.builders import archives, static
 from ranet_jax.errors import InputError
+from ranet_jax.io.davis_lists import parse_list
 from ranet_jax.io.images import encode_image, image_size
 from ranet_jax.io.masks import decode_ids, match_size
 
@@ -151,14 +152,12 @@ def _list_split(
         if not found:
             continue
         root = found[0].removesuffix(ending)
-        lines = [line.split() for line in tree.read(found[0]).decode().splitlines() if line.strip()]
-        if "/" not in lines[0][0]:
-            return {line[0]: _frames_of(tree, root, line[0]) for line in lines}
-        videos: dict[str, list[tuple[str, str]]] = {}
-        for frame, mask in (line[:2] for line in lines):
-            pair = root + frame.lstrip("/"), root + mask.lstrip("/")
-            videos.setdefault(PurePosixPath(frame).parent.name, []).append(pair)
-        return videos
+        videos = parse_list(tree.read(found[0]).decode(), found[0])
+        return {
+            name: [(root + frame, root + mask) for frame, mask in pairs]
+            or _frames_of(tree, root, name)
+            for name, pairs in videos.items()
+        }
     return None
 
 
