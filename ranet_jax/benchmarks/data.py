@@ -1,13 +1,8 @@
 """How fast the host makes examples, how fast the device augments them, and what that takes."""
 
 import functools
-import os
-import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +12,7 @@ from data_pipelines.config import ExampleSettings
 from data_pipelines.decoding import decode_image
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
+from ranet_jax.evaluation.machine import hardware, peak_memory
 from ranet_jax.inference.boxes import host_extent
 from ranet_jax.inference.letterbox import Letterbox, letterbox
 from ranet_jax.io.images import image_size
@@ -46,7 +42,8 @@ def report(
         augmentation: the arguments of `augment.augment`.
     """
     device = jax.devices()[0]
-    yield f"host     {_processor()}, {os.cpu_count()} cores visible"
+    host = hardware()
+    yield f"host     {host['processor']}, {host['cores']} cores visible"
     yield f"device   {device.device_kind} ({device.platform}), JAX {jax.__version__}"
     # No threads: everything runs where it is asked for, so that the clock sees all of it.
     loader = Loader(sources, settings, batch_size=batch_size, seed=seed, threads=0)
@@ -75,14 +72,8 @@ def report(
     yield f"device, first call       {time.perf_counter() - start:.1f} s, most of it compilation"
     rates = [batch_size / _device_seconds(step, rows, seed + i) for i in range(repeats)]
     yield _line("device", rates, "examples augmented a second")
-    yield from _memory(device)
-
-
-def _processor() -> str:
-    details = Path("/proc/cpuinfo")
-    lines = details.read_text().splitlines() if details.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+    for name, used in peak_memory().items():
+        yield f"{name} {used / 2**20:.0f} MiB"
 
 
 def _host_seconds(loader: Loader, batches: int) -> float:
@@ -131,15 +122,6 @@ def _time(work: Callable, inputs: Sequence) -> tuple[list, float]:
     start = time.process_time()
     results = [work(item) for item in inputs]
     return results, (time.process_time() - start) / len(inputs)
-
-
-def _memory(device: jax.Device) -> Iterator[str]:
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kilobytes elsewhere
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    yield f"peak memory of the host   {peak / 2**20:.0f} MiB"
-    statistics = device.memory_stats() or {}
-    if "peak_bytes_in_use" in statistics:
-        yield f"peak memory of the device {statistics['peak_bytes_in_use'] / 2**20:.0f} MiB"
 
 
 def _line(name: str, rates: Sequence[float], unit: str) -> str:

@@ -6,7 +6,6 @@ program's load on the machine falls on all alike; ratios are taken within a roun
 
 import os
 import platform
-import resource
 import statistics
 import tempfile
 import time
@@ -27,7 +26,7 @@ from ranet_jax.benchmarks.lines import MIB, print_header, print_network, print_p
 from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.errors import InputError
-from ranet_jax.evaluation.results import hardware, versions
+from ranet_jax.evaluation.machine import hardware, peak_memory, usable_cores, versions
 from ranet_jax.inference.segmenter import Segmenter
 from ranet_jax.inference.video import segment_video
 from ranet_jax.io.atomic import make_output_folder
@@ -121,7 +120,7 @@ def run_benchmark(
                         group | _time_pipeline(chosen, params, size, count, frames)
                     )
                     print_pipeline(report["pipeline"][-1])
-    report["peak_memory"] = _peak_memory()
+    report["peak_memory"] = peak_memory()
     print(
         "; ".join(f"{name} {value / MIB:,.0f} MiB" for name, value in report["peak_memory"].items())
     )
@@ -145,13 +144,6 @@ def describe_machine() -> dict[str, Any]:
         "versions": versions(),
         "load_average": os.getloadavg()[0],
     }
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def network_inputs(
@@ -274,17 +266,6 @@ def _time_pipeline(
     rate = summary.frames_per_second
     start_up = summary.seconds - (frames - 2) / rate
     return {"frames": frames, "frames_per_second": rate, "start_up_seconds": start_up}
-
-
-def _peak_memory() -> dict[str, int]:
-    """Bytes at most in use: of the device, where it keeps count, and of this process."""
-    found = {}
-    device = jax.devices()[0]
-    if used := (device.memory_stats() or {}).get("peak_bytes_in_use"):
-        found[f"peak memory of {device.device_kind}"] = used
-    unit = 1 if platform.system() == "Darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return found | {"peak resident memory of this process, all cases together": peak}
 
 
 def _check(model, sizes, precisions, objects, batches, repeats, frames, against_torch) -> None:

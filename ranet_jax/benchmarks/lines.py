@@ -18,7 +18,7 @@ def print_header(report: Mapping[str, Any]) -> None:
     )
     print(", ".join(f"{name} {version}" for name, version in report["versions"].items()))
     model = report["model"]
-    print(f"RANet for {model['objects']} objects, ResNet-{model['depth']}, width {model['width']}")
+    print(f"RANet, mode {model['mode']}, ResNet-{model['depth']}, width {model['width']}")
     for line in report["timed"]:
         print(line, flush=True)
 

@@ -17,9 +17,8 @@ import numpy as np
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import metrics
-from ranet_jax.evaluation.davis import read_labels, read_split
-from ranet_jax.evaluation.results import hardware
-from ranet_jax.evaluation.runner import default_processes
+from ranet_jax.evaluation.davis import Video, read_labels, read_split
+from ranet_jax.evaluation.machine import hardware, usable_cores
 
 _HEIGHT, _WIDTH, _FRAMES = 480, 854, 32
 _REPEATS = 5
@@ -48,7 +47,7 @@ def davis(root: Path) -> list[Case]:
     return [(labels, _shifted(labels), [1]) for labels in sequences]
 
 
-def davis_files(root: Path) -> list[davis.Video]:
+def davis_files(root: Path) -> list[Video]:
     """The training split, with its annotations still in files."""
     return read_split(root, "davis2016", "train")
 
@@ -91,7 +90,7 @@ def score_arrays(prepared: Sequence[Case]) -> int:
     return sum(len(ground_truth) for ground_truth, _, _ in prepared)
 
 
-def score_files(videos: Sequence[davis.Video]) -> int:
+def score_files(videos: Sequence[Video]) -> int:
     """Reads both sides from PNG files and scores them; returns the number of frames."""
     for video in videos:
         sides = [read_labels(video.annotations, "davis2016") for _ in range(2)]
@@ -103,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Prints one line a case."""
     parser = argparse.ArgumentParser(prog="python -m ranet_jax.benchmarks.metrics")
     parser.add_argument("--root", type=Path, help="folder of a DAVIS package with a train split")
-    parser.add_argument("--processes", type=int, default=default_processes())
+    parser.add_argument("--processes", type=int, default=usable_cores())
     arguments = parser.parse_args(argv)
     machine = hardware()
     print(f"{machine['processor']}, {arguments.processes} processes, {_WIDTH}x{_HEIGHT}")

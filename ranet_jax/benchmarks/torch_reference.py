@@ -16,12 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from ranet_jax.array_typing import Params
+from ranet_jax.benchmarks.torch_layers import (
+    Double,
+    MultiScale,
+    Residual,
+    ResNet,
+    block,
+    double,
+)
 from ranet_jax.checkpoints.convert import published_name
 from ranet_jax.models.encoder import TEMPLATE_GRID
-from ranet_jax.models.ops import IMAGENET_MEAN, IMAGENET_STD
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.ranking import HARD_BACKGROUND, RANK_GAIN, SELECTED
-from ranet_jax.models.resnet import STAGES
 
 
 def torch_network(model: RANet, params: Params) -> "TorchRANet":
@@ -103,37 +109,42 @@ class TorchRANet(nn.Module):
         super().__init__()
         w = width
         self.mode = mode
-        self.base_model = _ResNet(depth, w)
-        self.L3 = _pre(8 * w, 2 * w, reduction_size)
-        self.L4 = _pre(16 * w, 4 * w, reduction_size)
-        self.L5 = _pre(32 * w, 8 * w, reduction_size)
-        self.L_g = _pre(14 * w, 8 * w)
+        self.base_model = ResNet(depth, w)
+        self.L3 = block(8 * w, 2 * w, reduction_size)
+        self.L4 = block(16 * w, 4 * w, reduction_size)
+        self.L5 = block(32 * w, 8 * w, reduction_size)
+        self.L_g = block(14 * w, 8 * w)
         cells = TEMPLATE_GRID[0] * TEMPLATE_GRID[1]
         self.Ranking = nn.Sequential(
-            _pre(cells, 2 * w), _Residual(2 * w, w // 2, dilation=2), _pre(2 * w, 1)
+            block(cells, 2 * w),
+            Residual(2 * w, w // 2, dilation=2),
+            block(2 * w, 1),
         )
-        self.p_1, self.res_1 = _pre(SELECTED, 4 * w), _Residual(4 * w, 2 * w)
-        self.p_2 = _pre(4 * w, 2 * w)
+        self.p_1, self.res_1 = block(SELECTED, 4 * w), Residual(4 * w, 2 * w)
+        self.p_2 = block(4 * w, 2 * w)
         for at, sources in ((3, (3, 4, 5)), (2, (2, 3, 4)), (1, (1, 2, 3))):
             for source in sources:
                 features = w // 2 if source == at else w // 4
                 channels = w if source == 1 else 2**source * w
-                self.add_module(f"ls{4 - at}{source}", _pre(channels, features, 1))
+                self.add_module(f"ls{4 - at}{source}", block(channels, features, 1))
         self.R1 = nn.Sequential(
-            _pre(5 * w + 1, 4 * w),
-            _pre(4 * w, 4 * w),
-            _MultiScale(4 * w, 2 * w),
-            _Residual(2 * w, w),
+            block(5 * w + 1, 4 * w),
+            block(4 * w, 4 * w),
+            MultiScale(4 * w, 2 * w),
+            Residual(2 * w, w),
         )
         self.R2 = nn.Sequential(
-            _pre(3 * w, 2 * w), _pre(2 * w, w), _MultiScale(w, w // 2), _Residual(w // 2, w // 4)
+            block(3 * w, 2 * w),
+            block(2 * w, w),
+            MultiScale(w, w // 2),
+            Residual(w // 2, w // 4),
         )
         self.R3 = nn.Sequential(
-            _pre(3 * w // 2, w),
-            _pre(w, w // 2),
-            _MultiScale(w // 2, w // 4),
-            _Double(),
-            _Residual(w // 4, w // 8),
+            block(3 * w // 2, w),
+            block(w, w // 2),
+            MultiScale(w // 2, w // 4),
+            Double(),
+            Residual(w // 4, w // 8),
             nn.Conv2d(w // 4, 1, 3, padding=1),
         )
 
@@ -157,8 +168,8 @@ class TorchRANet(nn.Module):
         merged = [self._merge(stream.flatten(0, 1)) for stream in select(similarity, shares)]
         previous = F.adaptive_avg_pool2d(previous_masks.flatten(0, 1)[:, None], merged[0].shape[2:])
         x = torch.cat([self._laterals(levels, 3, n), *merged, previous], 1)
-        x = _double(self.R1(x))
-        x = _double(self.R2(torch.cat([self._laterals(levels, 2, n), x], 1)))
+        x = double(self.R1(x))
+        x = double(self.R2(torch.cat([self._laterals(levels, 2, n), x], 1)))
         x = self.R3(torch.cat([self._laterals(levels, 1, n), x], 1))
         return x.reshape(b, n, *x.shape[2:])
 
@@ -228,99 +239,3 @@ def _best_of_several(maps: list[Tensor], scores: Tensor) -> Tensor:
     stacked = torch.stack(maps, 1)
     cells = stacked.shape[2]
     return stacked[torch.arange(len(order))[:, None], order // cells, order % cells]
-
-
-def _pre(channels: int, features: int, size: int = 3) -> nn.Sequential:
-    """Instance norm, ReLU, convolution."""
-    conv = nn.Conv2d(channels, features, size, padding=size // 2)
-    return nn.Sequential(nn.InstanceNorm2d(channels), nn.ReLU(), conv)
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-
-
-class _Double(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return _double(x)
-
-
-class _Residual(nn.Module):
-    """1x1, 3x3, 1x1 without biases, instance norm after each, plus the input."""
-
-    def __init__(self, channels: int, middle: int, dilation: int = 1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, middle, 1, bias=False)
-        self.conv2 = nn.Conv2d(middle, middle, 3, padding=dilation, dilation=dilation, bias=False)
-        self.conv3 = nn.Conv2d(middle, channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(F.instance_norm(self.conv1(x)))
-        y = F.relu(F.instance_norm(self.conv2(y)))
-        return F.relu(x + F.instance_norm(self.conv3(y)))
-
-
-class _MultiScale(nn.Module):
-    """Sum of three 3x3 convolutions of dilations 1, 3 and 6."""
-
-    def __init__(self, channels: int, features: int):
-        super().__init__()
-        for index, dilation in enumerate((1, 3, 6), 1):
-            conv = nn.Conv2d(channels, features, 3, padding=dilation, dilation=dilation, bias=False)
-            self.add_module(f"l{index}", conv)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.l1(x) + self.l2(x) + self.l3(x)
-
-
-class _Bottleneck(nn.Module):
-    def __init__(self, channels: int, middle: int, stride: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, middle, 1, bias=False)
-        self.bn1 = nn.InstanceNorm2d(middle, affine=True)
-        self.conv2 = nn.Conv2d(middle, middle, 3, stride, 1, bias=False)
-        self.bn2 = nn.InstanceNorm2d(middle, affine=True)
-        self.conv3 = nn.Conv2d(middle, 4 * middle, 1, bias=False)
-        self.bn3 = nn.InstanceNorm2d(4 * middle, affine=True)
-        self.downsample = None
-        if stride > 1 or channels != 4 * middle:
-            conv = nn.Conv2d(channels, 4 * middle, 1, stride, bias=False)
-            self.downsample = nn.Sequential(conv, nn.InstanceNorm2d(4 * middle, affine=True))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
-class _ResNet(nn.Module):
-    def __init__(self, depth: int, width: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
-        self.bn1 = nn.InstanceNorm2d(width, affine=True)
-        channels = width
-        for stage, blocks in enumerate(STAGES[depth]):
-            middle = width * 2**stage
-            layers = []
-            for block in range(blocks):
-                stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(_Bottleneck(channels, middle, stride))
-                channels = 4 * middle
-            self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
-        self.register_buffer("mean", _channels(IMAGENET_MEAN), persistent=False)
-        self.register_buffer("std", _channels(IMAGENET_STD), persistent=False)
-
-    def forward(self, frame: Tensor) -> list[Tensor]:
-        """RGB in [0, 1] -> the five levels."""
-        x = F.relu(self.bn1(self.conv1((frame - self.mean) / self.std)))
-        levels = [x]
-        x = F.max_pool2d(x, 3, 2, 1)
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            levels.append(x)
-        return levels
-
-
-def _channels(values: tuple[float, ...]) -> Tensor:
-    return torch.tensor(values).reshape(1, -1, 1, 1)

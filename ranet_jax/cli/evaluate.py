@@ -17,6 +17,7 @@ from ranet_jax.cli.network_arguments import (
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import results, runner, summary
 from ranet_jax.evaluation.davis import SPLITS, Video, read_split
+from ranet_jax.evaluation.machine import hardware, usable_cores, versions
 from ranet_jax.inference.video import VideoSegmenter
 
 EXAMPLE = (
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> None:
         resolution=arguments.resolution,
         sequences=arguments.sequences,
     )
-    processes = arguments.processes or runner.default_processes()
+    processes = arguments.processes or usable_cores()
     processes = min(processes, len(videos))
     about = _about(arguments, videos)
     if not arguments.predictions:
@@ -155,8 +156,8 @@ def _about(arguments: argparse.Namespace, videos: Sequence[Video]) -> dict[str, 
         "whole_split": arguments.sequences is None,
         "sequences": [video.name for video in videos],
         "predictions": arguments.predictions and str(arguments.predictions),
-        "versions": results.versions(),
-        "hardware": results.hardware(),
+        "versions": versions(),
+        "hardware": hardware(),
     }
 
 

@@ -3,11 +3,8 @@
 import csv
 import hashlib
 import io
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -68,34 +65,6 @@ def hash_checkpoint(path: Path) -> str:
         with file.open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Versions of what has a part in the numbers."""
-    found = {"python": platform.python_version()}
-    for package in ("ranet-jax", "jax", "jaxlib", "flax", "numpy", "pillow"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """The machine: processor, cores, memory in GiB."""
-    found: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count()}
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line for line in info.read_text().split("\n") if line.startswith("model name")]
-        if (info.is_file())
-        else []
-    )
-    found["processor"] = names[0].partition(":")[2].strip() if names else platform.processor()
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found["memory_gib"] = round(
-            os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1
-        )
-    return found
 
 
 def scores_to_json(video: Video, scores: Scores, inputs: str) -> dict[str, Any]:

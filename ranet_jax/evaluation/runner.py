@@ -1,7 +1,6 @@
 """Runs a segmenter over a split, scores predictions, and goes on where it stopped."""
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -238,8 +237,3 @@ def read_timing(videos: Sequence[Video], out: Path) -> results.Timing:
     return results.Timing(
         **{field.name: sum(t.get(field.name, 0) for t in found) for field in fields(results.Timing)}
     )
-
-
-def default_processes() -> int:
-    """As many processes as this one may use cores."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

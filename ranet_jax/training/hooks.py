@@ -12,9 +12,9 @@ from jax.experimental import multihost_utils
 
 from data_pipelines import preview
 from ranet_jax.array_typing import Params
-from ranet_jax.checkpoints import state_io
 from ranet_jax.checkpoints.manager import RunCheckpoints
 from ranet_jax.io.atomic import make_output_folder, replacing
+from ranet_jax.training import state_io
 from ranet_jax.training.augment import HostBatch
 from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.evaluator import Evaluator

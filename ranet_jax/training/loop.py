@@ -17,11 +17,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from data_pipelines.loader import Loader, prefetch_to_devices
 from data_pipelines.pipeline import open_loader
-from ranet_jax.checkpoints import state_io
 from ranet_jax.checkpoints.manager import FOLDER, RunCheckpoints
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
-from ranet_jax.training import train_step
+from ranet_jax.training import state_io, train_step
 from ranet_jax.training.checks import check
 from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.evaluator import Evaluator

@@ -26,7 +26,7 @@ def to_saved(
         log: what was measured since the last line of the log.
         settings: of the checkpoint.
     """
-    return Saved(averaged_params(state), _beside(state), iterator, log, settings)
+    return Saved(averaged_params(state), _extra_state(state), iterator, log, settings)
 
 
 def restore(checkpoints: RunCheckpoints, step: int, like: TrainState) -> tuple[TrainState, Saved]:
@@ -40,7 +40,7 @@ def restore(checkpoints: RunCheckpoints, step: int, like: TrainState) -> tuple[T
     Raises:
         InputError: the checkpoint is damaged, or of another network or optimizer.
     """
-    saved = checkpoints.restore(step, averaged_params(like), _beside(like))
+    saved = checkpoints.restore(step, averaged_params(like), _extra_state(like))
     params, train = jax.tree.map(jnp.asarray, (saved.params, saved.train))
     averaged = like.ema_params is not None
     state = TrainState(
@@ -53,7 +53,7 @@ def restore(checkpoints: RunCheckpoints, step: int, like: TrainState) -> tuple[T
     return state, saved
 
 
-def _beside(state: TrainState) -> PyTree:
+def _extra_state(state: TrainState) -> PyTree:
     """What a state has beside the parameters to ship: those being trained, if they are others."""
     kept = {"step": state.step, "opt_state": state.opt_state, "key": state.key}
     return kept if state.ema_params is None else {**kept, "params": state.params}
