@@ -73,7 +73,7 @@ def test_the_core_segments(work, tmp_path):
     [
         "checkpoints.convert",
         "evaluation.runner",
-        "inference.online_adaptation",
+        "training.online_adaptation",
         "notebook.outlines",
     ],
 )

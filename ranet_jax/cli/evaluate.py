@@ -227,6 +227,7 @@ def _segmenter(
         **read_settings(path),
         **settings,
         "aggregation": arguments.aggregation or model.aggregation,
+        "memory": model.memory if arguments.memory is None else arguments.memory,
         **online_settings(arguments),
     }
     segmenter = make_segmenter(arguments, model, params, devices=jax.local_devices())

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from ranet_jax.inference.segmenter import Segmenter
     from ranet_jax.models.ranet import RANet
 
-_ONLINE_LR = 1e-6
+# As in `training.online_adaptation`, which imports JAX.
+_ONLINE = {"iterations": 20, "learning_rate": 1e-4, "batch_size": 2}
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,12 +26,19 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--combine`, `--precision` and `--size`."""
+    """Adds `--combine`, `--memory`, `--precision` and `--size`."""
     parser.add_argument(
         "--combine",
         dest="aggregation",
         choices=("softmax", "argmax"),
         help="how objects share out a frame (default: the checkpoint's own setting)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_whole_number(0),
+        metavar="N",
+        help="earlier frames to match with beside the first one: the previous frame, and older "
+        "ones from the second on (default: the checkpoint's own setting)",
     )
     parser.add_argument(
         "--precision",
@@ -48,7 +56,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """`aggregation`, `size` and `frame_scale` of the `Segmenter` that the arguments ask for.
+    """Arguments of `Segmenter`: `aggregation`, `memory`, `size` and `frame_scale`.
 
     Args:
         arguments: parsed, with those of `add_network_arguments` among them.
@@ -56,7 +64,8 @@ def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     from ranet_jax.checkpoints.checkpoint import trained_at
     from ranet_jax.inference.segmenter import NETWORK_SIZE
 
-    settings = {"aggregation": arguments.aggregation, "size": NETWORK_SIZE, "frame_scale": 1}
+    settings = {"aggregation": arguments.aggregation, "memory": arguments.memory}
+    settings |= {"size": NETWORK_SIZE, "frame_scale": 1}
     if arguments.checkpoint is not None:
         settings |= trained_at(arguments.checkpoint)
     return settings | ({"size": arguments.size} if arguments.size else {})
@@ -67,21 +76,24 @@ def add_online_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--online",
         type=_whole_number(0),
+        nargs="?",
+        const=_ONLINE["iterations"],
         default=0,
         metavar="N",
-        help="fine-tune on each video's first frame for N iterations (default: not at all)",
+        help="fine-tune on each video's first frame, for N iterations (default of N: %(const)s)",
     )
     parser.add_argument(
         "--online-lr",
         type=_rate,
         metavar="RATE",
-        help=f"learning rate of --online (default: {_ONLINE_LR})",
+        help=f"learning rate of --online (default: {_ONLINE['learning_rate']})",
     )
     parser.add_argument(
         "--online-batch",
         type=_whole_number(1),
         metavar="VIEWS",
-        help="random views of the first frame in an iteration of --online (default: 1)",
+        help="random views of the first frame in an iteration of --online (default: "
+        f"{_ONLINE['batch_size']})",
     )
 
 
@@ -92,14 +104,12 @@ def online_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         InputError: its rate or its batch is given, and no number of iterations.
     """
     if arguments.online:
-        learning_rate = arguments.online_lr or _ONLINE_LR
-        batch_size = arguments.online_batch or 1
-        settings = {"learning_rate": learning_rate, "batch_size": batch_size}
-        return {"online": {"iterations": arguments.online, **settings}}
+        given = {"learning_rate": arguments.online_lr, "batch_size": arguments.online_batch}
+        chosen = {name: value for name, value in given.items() if value}
+        return {"online": _ONLINE | {"iterations": arguments.online} | chosen}
     if arguments.online_lr or arguments.online_batch:
         raise InputError(
-            "--online-lr and --online-batch change nothing without --online N: say for how many "
-            "iterations to fine-tune."
+            "--online-lr and --online-batch change nothing without --online: give it too."
         )
     return {}
 
@@ -121,7 +131,7 @@ def make_segmenter(
         import ranet_jax
 
         return ranet_jax.Segmenter(model, params, **settings)
-    from ranet_jax.inference.online_adaptation import OnlineSegmenter
+    from ranet_jax.training.online_adaptation import OnlineSegmenter
 
     return OnlineSegmenter(model, params, **online["online"], **settings)
 

@@ -14,10 +14,10 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import batches, scoring
 from ranet_jax.evaluation.davis import Video, read_split
 from ranet_jax.evaluation.scoring import Scores
-from ranet_jax.inference.online_adaptation import OnlineSegmenter
 from ranet_jax.inference.segmenter import Segmenter
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training.config import TrainConfig
+from ranet_jax.training.online_adaptation import OnlineSegmenter
 
 MAX_TOGETHER = 4  # videos in a batch; more only to give every device one
 

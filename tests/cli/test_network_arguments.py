@@ -1,11 +1,18 @@
 """What commands ask about the network, and what a checkpoint answers in their place."""
 
 import argparse
+import inspect
 
 import pytest
 
 from ranet_jax.checkpoints import checkpoint
-from ranet_jax.cli.network_arguments import add_network_arguments, segmenter_settings
+from ranet_jax.cli.network_arguments import (
+    add_network_arguments,
+    add_online_arguments,
+    online_settings,
+    segmenter_settings,
+)
+from ranet_jax.training.online_adaptation import OnlineSegmenter
 
 
 def parsed(*words):
@@ -34,8 +41,21 @@ def test_the_size_is_what_was_asked_for_or_trained_at(
     monkeypatch, words, trained, size, frame_scale
 ):
     monkeypatch.setattr(checkpoint, "read_settings", lambda path: trained)
-    expected = {"aggregation": None, "size": size, "frame_scale": frame_scale}
+    expected = {"aggregation": None, "memory": None, "size": size, "frame_scale": frame_scale}
     assert segmenter_settings(parsed(*words)) == expected
+
+
+def test_online_learning_is_that_of_the_package():
+    """Without a number, with the settings that `OnlineSegmenter` has by itself."""
+    parser = argparse.ArgumentParser()
+    add_online_arguments(parser)
+    assert online_settings(parser.parse_args([])) == {}
+    defaults = inspect.signature(OnlineSegmenter).parameters
+    found = online_settings(parser.parse_args(["--online"]))["online"]
+    assert found == {name: defaults[name].default for name in found} and len(found) == 3
+    words = ["--online", "7", "--online-lr", "1e-3", "--online-batch", "4"]
+    expected = {"iterations": 7, "learning_rate": 1e-3, "batch_size": 4}
+    assert online_settings(parser.parse_args(words)) == {"online": expected}
 
 
 @pytest.mark.parametrize("text", ["480", "480x864x3", "480xwide", "-480x864"])

@@ -65,7 +65,7 @@ def test_evaluate_adapts_to_every_video_and_resumes(work, tmp_path, capsys):
     assert re.search(r"ms a frame, \d+\.\d of them for online learning", printed)
 
     results = json.loads((out / "results.json").read_text())
-    expected = {"iterations": 2, "learning_rate": 1e-2, "batch_size": 1}
+    expected = {"iterations": 2, "learning_rate": 1e-2, "batch_size": 2}
     assert results["settings"]["online"] == expected
     speed = results["speed"]
     times = [json.loads((out / f"sequences/{name}.timing.json").read_text()) for name in VIDEOS]
@@ -135,5 +135,5 @@ def test_numbers_out_of_range(work, tmp_path, capsys, command, words):
 @pytest.mark.parametrize("command", [evaluate, segment])
 def test_settings_of_online_learning_without_it(work, tmp_path, capsys, command, words):
     assert command(work, tmp_path / "out", *words) == 2
-    assert "change nothing without --online N" in capsys.readouterr().err
+    assert "change nothing without --online:" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.png"))

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from ranet_jax import InputError, Segmenter
-from ranet_jax.inference import online_adaptation as online
+from ranet_jax.inference.boxes import mask_boxes
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
+from ranet_jax.training import first_frame as views
+from ranet_jax.training import online_adaptation as online
 
 SIZE = (64, 96)
 
@@ -19,9 +21,9 @@ class Counting(RANet):
 
     traces = []
 
-    def segment(self, *args):
+    def __call__(self, *args):
         Counting.traces.append(args[2].shape)
-        return super().segment(*args)
+        return super().__call__(*args)
 
 
 def first_frame(ids=(1,), height=64, width=96, seed=0):
@@ -109,8 +111,8 @@ def test_compiled_once_for_all_videos_iterations_and_rates(single):
 
 
 def test_every_object_is_drawn_and_alone():
-    first = online._first_frame(*first_frame(ids=(5, 6, 9), width=120), SIZE)
-    batch = jax.tree.map(np.asarray, online._draw_batch(jax.random.key(0), first, 1, 60, 0.1))
+    first = views.read_first_frame(*first_frame(ids=(5, 6, 9), width=120), SIZE)
+    batch = jax.tree.map(np.asarray, views.draw_batch(jax.random.key(0), first, 1, 60, 0.1))
     labels = np.asarray(first.labels)
     drawn = [int(np.unique(labels[ids == 1]).item()) for ids in batch["ids"]]
     assert {drawn.count(n) >= 10 for n in (1, 2, 3)} == {True}
@@ -120,10 +122,10 @@ def test_every_object_is_drawn_and_alone():
 
 
 def test_crops_are_those_of_segmentation_jittered():
-    first = online._first_frame(*first_frame(height=90, width=150), (128, 192))
-    draw = functools.partial(online._draw_batch, jax.random.key(1), first, 1, 40)
+    first = views.read_first_frame(*first_frame(height=90, width=150), (128, 192))
+    draw = functools.partial(views.draw_batch, jax.random.key(1), first, 1, 40)
     exact, moved = draw(0.0), draw(0.1)
-    segmenter_box = online.mask_boxes(first.labels[None] > 0)[0]
+    segmenter_box = mask_boxes(first.labels[None] > 0)[0]
     np.testing.assert_array_equal(exact["box"], np.tile(segmenter_box, (40, 1)))
     top, left, bottom, right = np.asarray(moved["box"]).T
     assert top.min() >= 0 and left.min() >= 0 and bottom.max() <= 128 and right.max() <= 192
