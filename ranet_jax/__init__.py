@@ -1,12 +1,12 @@
 """Ranking Attention Network (RANet, ICCV 2019) for video object segmentation, in JAX and Flax.
 
-model, params = ranet_jax.load("checkpoint-directory")
-video = ranet_jax.Segmenter(model, params)
-video.init(first_frame, mask)
-for frame in frames:
-    labels = video.step(frame)
+    video = ranet_jax.Segmenter.load("default")
+    video.init(first_frame, mask)
+    for frame in frames:
+        labels = video.step(frame)
 
-`load` takes the directory of a checkpoint, or of a training run: then its best one.
+`default` is the network that ships; a checkpoint or the folder of a training run take its place.
+`load` gives the network alone: the model and its parameters.
 """
 
 import importlib

@@ -135,7 +135,8 @@ def check_mean(paths: Sequence[Path | str]) -> None:
     """
     first, *others = [read_settings(path) for path in paths]
     for path, settings in zip(paths[1:], others, strict=True):
-        if settings["model"] != first["model"]:
+        # As models: a setting that an earlier version did not know has its default.
+        if model_from_settings(settings["model"]) != model_from_settings(first["model"]):
             raise InputError(
                 f"{path} is another network than {paths[0]}: only of networks with the same "
                 "settings a mean can be taken."

@@ -1,19 +1,12 @@
 """`ranet pack`: a checkpoint, or the mean of several, as one small file."""
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
-import flax.traverse_util
-import numpy as np
-
-from ranet_jax.array_typing import Params
 from ranet_jax.checkpoints import quantized
-from ranet_jax.errors import InputError
 
 _EXAMPLE = "example:\n  ranet pack runs/video ranet.npz"
-_LOGITS = ("pyramid", "level3", "logits", "bias")
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -36,41 +29,15 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="MB",
         help="largest size in millions of bytes (default: %(default)g)",
     )
-    parser.add_argument(
-        "--logit-bias",
-        type=float,
-        default=0.0,
-        metavar="LOGITS",
-        help="added to the bias of the last convolution: below zero every mask gets smaller "
-        "(default: %(default)g)",
-    )
     parser.set_defaults(run=run)
     return parser
-
-
-def shift_logits(params: Params, shift: float) -> Params:
-    """Parameters whose network gives logits greater by `shift` at the finest level.
-
-    Args:
-        params: parameters of a `RANet`, which are left as they are.
-        shift: in logits, as if the mask's probability were compared with sigmoid(-shift) instead
-            of 0.5; the previous mask that the network is shown shifts with it.
-
-    Raises:
-        InputError: `shift` is not a finite number.
-    """
-    if not math.isfinite(shift):
-        raise InputError(f"--logit-bias is {shift}; it must be a finite number, for example -0.45")
-    flat = flax.traverse_util.flatten_dict(params)
-    flat[_LOGITS] = flat[_LOGITS] + np.float32(shift)
-    return flax.traverse_util.unflatten_dict(flat)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Packs, then prints the size and the error of every layer that was rounded.
 
     Raises:
-        InputError: see `checkpoint.load_mean`, `shift_logits` and `quantized.save`.
+        InputError: see `checkpoint.load_mean` and `quantized.save`.
     """
     from ranet_jax.checkpoints import checkpoint
     from ranet_jax.evaluation.results import format_table
@@ -81,9 +48,6 @@ def run(arguments: argparse.Namespace) -> None:
     settings = checkpoint.read_settings(paths[-1])
     if len(paths) > 1:
         settings["mean_of"] = arguments.checkpoints
-    if arguments.logit_bias:
-        params = shift_logits(params, arguments.logit_bias)
-        settings["logit_bias"] = settings.get("logit_bias", 0.0) + arguments.logit_bias
     layers = quantized.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
     rounded = [layer for layer in layers if layer.levels]
     columns = ("Layer", "Bits", "kB", "Largest error", "Mean error")

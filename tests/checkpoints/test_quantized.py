@@ -5,7 +5,6 @@ import zipfile
 
 import hypothesis.strategies as st
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -243,34 +242,3 @@ def test_command_packs_the_mean_of_several(small, tmp_path, capsys):
     assert cli.main(["pack", str(paths[0]), str(tmp_path / "untrained"), str(out) + "2.npz"]) == 2
     assert "not all trained networks" in capsys.readouterr().err
     assert not list(tmp_path.glob("out.npz2*"))
-
-
-@pytest.mark.parametrize("mode", ["single", "multi"])
-def test_command_shifts_the_logits(small, tmp_path, capsys, mode):
-    model, params = small(mode=mode)
-    checkpoint.save(tmp_path / "checkpoint", model, params, trained=True)
-    out = tmp_path / "out.npz"
-    pack = ["pack", str(tmp_path / "checkpoint")]
-    assert cli.main([*pack, str(out), "--logit-bias=-0.75"]) == 0
-    assert checkpoint.read_settings(out)["logit_bias"] == -0.75
-    assert cli.main([*pack, str(tmp_path / "plain.npz")]) == 0
-    assert "logit_bias" not in checkpoint.read_settings(tmp_path / "plain.npz")
-
-    frames = jax.random.uniform(jax.random.key(0), (2, 1, 64, 96, 3))
-    masks = jnp.zeros((1, 1, 64, 96)).at[..., 16:48, 32:64].set(1.0)
-    valid = jnp.ones((1, 1), bool)
-
-    def logits(path):
-        model, params = ranet_jax.load(path)
-        return model.apply({"params": params}, frames[0], masks, frames[1], masks, valid)
-
-    shifted, plain = logits(out), logits(tmp_path / "plain.npz")
-    np.testing.assert_allclose(shifted, plain - 0.75, rtol=0, atol=1e-4)
-
-    # Packed again, both shifts are in the network and in its settings.
-    assert cli.main(["pack", str(out), str(tmp_path / "again.npz"), "--logit-bias=0.5"]) == 0
-    assert checkpoint.read_settings(tmp_path / "again.npz")["logit_bias"] == -0.25
-    capsys.readouterr()
-    assert cli.main([*pack, str(tmp_path / "nan.npz"), "--logit-bias=nan"]) == 2
-    assert "--logit-bias is nan; it must be a finite number" in capsys.readouterr().err
-    assert not (tmp_path / "nan.npz").exists()

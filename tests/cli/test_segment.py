@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ranet_jax.checkpoints import checkpoint
+from ranet_jax.checkpoints import quantized as packed
 from ranet_jax.cli import main as cli
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.io.masks import read_mask, write_mask
@@ -52,6 +54,26 @@ def test_a_folder_of_frames(work, tmp_path):
         assert labels.shape == first.shape and set(np.unique(labels)) <= {0, 1, 2}
     assert len(list(open_video(tmp_path / "out" / "overlay.mp4"))) == 4
     assert (tmp_path / "out" / "probabilities" / "2" / "00003.png").exists()
+
+
+def test_the_code_of_the_readme_gives_what_the_command_gives(work, small, tmp_path):
+    """With a network whose size, frames and memory are not the defaults; bit for bit."""
+    model, params = small(memory=1)
+    weights = tmp_path / "trained.npz"
+    settings = {"model": checkpoint.settings_of(model), "trained": True}
+    packed.save(weights, settings | {"size": (64, 96), "frame_scale": 2}, params)
+    assert segment(work, tmp_path / "out", weights=weights) == 0
+
+    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    # The frames one by one, to see the labels of each.
+    before, loop, _ = re.split(r"(?=for frame in frames:|video\.add_object)", code)
+    names, frames = zip(*open_video(work / "frames"), strict=True)
+    given = {"first_frame": frames[0], "mask": read_mask(work / "mask.png")}
+    exec(before.replace('"default"', repr(str(weights))), given)
+    for name, frame in zip(names[1:], frames[1:], strict=True):
+        exec(loop, given | {"frames": [frame]}, seen := {})
+        np.testing.assert_array_equal(read_mask(tmp_path / "out" / f"{name}.png"), seen["labels"])
 
 
 def test_a_video_file_gives_what_its_frames_give_in_bfloat16(work, tmp_path):

@@ -17,8 +17,7 @@ from ranet_jax.io.video_reader import open_video
 
 @pytest.fixture(scope="module")
 def segmenter():
-    model, params = ranet_jax.load("default")
-    return ranet_jax.Segmenter(model, params, **checkpoint.trained_at("default"))
+    return ranet_jax.Segmenter.load("default")
 
 
 def test_it_is_small_and_knows_what_it_is():
