@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Memory:
-    """What the compiler plans for one step, in bytes."""
+    """What the compiler plans for one step, in bytes; `templates` are part of the arguments."""
 
     arguments: int
     results: int
     temporary: int
+    templates: int
 
     @property
     def total(self) -> int:

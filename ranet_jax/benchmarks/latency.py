@@ -10,9 +10,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ from ranet_jax.inference.segmenter import Segmenter
 from ranet_jax.inference.video import segment_video
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.json_files import write_json
-from ranet_jax.models.memory import EncodedTemplate, first_template
+from ranet_jax.models.memory import EncodedTemplate, first_template, remember
 from ranet_jax.models.ranet import RANet
 
 Size = tuple[int, int]
@@ -45,8 +45,7 @@ PIPELINE_TIMED = (
 )
 
 
-@dataclass(frozen=True)
-class NetworkInputs:
+class NetworkInputs(NamedTuple):
     """Arguments of `RANet.segment` after the parameters."""
 
     template: EncodedTemplate
@@ -63,6 +62,7 @@ def run_benchmark(
     precisions: Sequence[str] = ("float32",),
     objects: Sequence[int] = (1, 2, 4, 8),
     batches: Sequence[int] = (1,),
+    memory: int | None = None,
     repeats: int = 5,
     pipeline: bool = False,
     frames: int = 12,
@@ -78,6 +78,7 @@ def run_benchmark(
         precisions: of the convolutions, `float32` or `bfloat16`.
         objects: numbers of objects; each is compared with the first.
         batches: numbers of videos at once; 1 measures latency, more measure throughput.
+        memory: slots for earlier frames, compared with none; the model's own number if None.
         repeats: rounds of the network, after one that is not counted.
         pipeline: also time clips from JPEG frames to PNG label maps.
         frames: length of those clips, at least 3.
@@ -97,6 +98,7 @@ def run_benchmark(
         if out.is_dir():
             raise InputError(f"{out} is a folder; give the name of a JSON file.")
         make_output_folder(out.parent)
+    model = model if memory is None else model.clone(memory=memory)
     report = describe_machine() | {"model": settings_of(model)}
     report |= {
         "timed": [NETWORK_TIMED] + [PIPELINE_TIMED] * pipeline,
@@ -164,7 +166,10 @@ def network_inputs(
     encode = jax.jit(lambda p, f, m: model.apply({"params": p}, f, m, method="encode_template"))
     pooled = encode(params, image(clip.frames[0]), jnp.ones((1, 1, *size))).features[:, 0]
     pooled = jnp.repeat(pooled, samples, axis=0)
-    template = first_template(pooled, masks(template_labels), model.memory)
+    shares, everywhere = masks(template_labels), jnp.ones(samples, bool)
+    template = first_template(pooled, shares, model.memory)
+    for slot in range(1, 1 + model.memory):
+        template = remember(template, pooled, shares, slot, everywhere)
     current = jnp.repeat(image(clip.frames[1]), samples, axis=0)
     return NetworkInputs(template, current, masks(previous), jnp.ones((samples, slots), bool))
 
@@ -188,16 +193,21 @@ def _network_group(
     against_torch: bool,
     group: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """Times all numbers of objects, and PyTorch beside each, in the same rounds."""
-    inputs = {count: network_inputs(model, params, size, count, batch) for count in objects}
-    cases = [_compiled(model, params, inputs[count]) for count in objects]
+    """Times all numbers of objects, with memory and without, and PyTorch, in the same rounds."""
+    settings = [(slots, count) for slots in sorted({0, model.memory}) for count in objects]
+    cases = [
+        _compiled(model.clone(memory=slots), params, size, count, batch)
+        for slots, count in settings
+    ]
     if against_torch:
-        cases += [_torch_case(model, params, inputs[count]) for count in objects]
+        plain = model.clone(memory=0)
+        cases += [_torch_case(plain, params, size, count, batch) for count in objects]
+        settings += [(0, count) for count in objects]
     times = interleave(cases, repeats)
     results = []
-    for index, (case, measured) in enumerate(zip(cases, times, strict=True)):
-        count = index % len(objects)
-        result = {**group, "objects": objects[count], "program": case.label}
+    for index, ((slots, count), case) in enumerate(zip(settings, cases, strict=True)):
+        measured, plain = times[index], times[index % len(objects)]
+        result = {**group, "objects": count, "memory": slots, "program": case.label}
         result |= {"seconds": measured.wall, "processor_seconds": measured.processor}
         result["frames_per_second"] = batch / statistics.median(measured.wall)
         if case.memory is not None:
@@ -205,10 +215,14 @@ def _network_group(
                 "compile_seconds": case.compile_seconds,
                 "memory_bytes": asdict(case.memory) | {"total": case.memory.total},
             }
-            if count:
-                result["times_first"] = ratio(measured.wall, times[0].wall)
-            if against_torch:
-                other = times[index + len(objects)]
+            if slots:
+                result["times_no_memory"] = ratio(measured.wall, plain.wall)
+            if count != objects[0]:
+                result["times_first"] = ratio(
+                    measured.wall, times[index - index % len(objects)].wall
+                )
+            if against_torch and not slots:
+                other = times[len(cases) - len(objects) + index]
                 result["ratio_to_torch"] = ratio(measured.wall, other.wall)
                 result["processor_ratio_to_torch"] = ratio(measured.processor, other.processor)
         results.append(result)
@@ -216,26 +230,38 @@ def _network_group(
     return results
 
 
-def _compiled(model: RANet, params: Params, inputs: NetworkInputs) -> Case:
-    arguments = (
-        params,
-        inputs.template,
-        inputs.frame,
-        inputs.previous_masks,
-        inputs.valid,
-    )
-    step = jax.jit(lambda p, *rest: model.apply({"params": p}, *rest, method="segment"))
+def _compiled(model: RANet, params: Params, size: Size, objects: int, batch: int) -> Case:
+    inputs = network_inputs(model, params, size, objects, batch)
+
+    def step(params: Params, inputs: NetworkInputs):
+        found = model.apply({"params": params}, *inputs, method="segment_and_pool")
+        if not model.memory:
+            return found[0]
+        # What a memory costs: the slot is written, too.
+        written = remember(
+            inputs.template, found[1], inputs.previous_masks, 1, inputs.valid.any(axis=1)
+        )
+        return found[0], written
+
     start = time.perf_counter()
-    program = step.lower(*arguments).compile()
+    program = jax.jit(step).lower(params, inputs).compile()
     seconds = time.perf_counter() - start
     plan = program.memory_analysis()
-    memory = Memory(plan.argument_size_in_bytes, plan.output_size_in_bytes, plan.temp_size_in_bytes)
-    return Case("ranet-jax", lambda: jax.block_until_ready(program(*arguments)), seconds, memory)
+    memory = Memory(
+        plan.argument_size_in_bytes,
+        plan.output_size_in_bytes,
+        plan.temp_size_in_bytes,
+        sum(part.nbytes for part in inputs.template),
+    )
+    return Case(
+        "ranet-jax", lambda: jax.block_until_ready(program(params, inputs)), seconds, memory
+    )
 
 
-def _torch_case(model: RANet, params: Params, inputs: NetworkInputs) -> Case:
+def _torch_case(model: RANet, params: Params, size: Size, objects: int, batch: int) -> Case:
     from ranet_jax.benchmarks.torch_reference import fastest_step
 
+    inputs = network_inputs(model, params, size, objects, batch)
     layout, step = fastest_step(
         model,
         params,

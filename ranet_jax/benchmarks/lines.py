@@ -35,8 +35,11 @@ def print_network(case: Mapping[str, Any], first: int) -> None:
         memory = {name: value / MIB for name, value in case["memory_bytes"].items()}
         line += (
             f"; compiled in {case['compile_seconds']:.1f} s; {memory['total']:,.0f} MiB, "
-            f"{memory['temporary']:,.0f} of them temporary"
+            f"{memory['temporary']:,.0f} of them temporary and {memory['templates']:,.1f} for "
+            f"{1 + case['memory']} template{'s' if case['memory'] else ''}"
         )
+    if "times_no_memory" in case:
+        line += f"; {_spread(case['times_no_memory'])} times that without memory"
     if "times_first" in case:
         line += f"; {_spread(case['times_first'])} times {_objects(first)}"
     print(line, flush=True)

@@ -60,6 +60,13 @@ def add_parser(subparsers: Any) -> None:
         help="numbers of videos at once: 1 for latency, more for throughput (default: 1)",
     )
     parser.add_argument(
+        "--memory",
+        type=int,
+        metavar="N",
+        help="earlier frames to match with beside the first one, compared with none (default: the "
+        "checkpoint's own setting)",
+    )
+    parser.add_argument(
         "--repeat", type=int, default=5, help="rounds of the network (default: %(default)s)"
     )
     parser.add_argument(
@@ -99,6 +106,7 @@ def run(args: argparse.Namespace) -> None:
         precisions=args.precision,
         objects=args.objects,
         batches=args.batch,
+        memory=args.memory,
         repeats=args.repeat,
         pipeline=args.pipeline,
         frames=args.frames,

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet_jax.checkpoints import checkpoint
-from ranet_jax.checkpoints import quantized as packed
+from ranet_jax.checkpoints import checkpoint, quantized
 from ranet_jax.cli import main as cli
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.io.masks import read_mask, write_mask
@@ -61,7 +60,7 @@ def test_the_code_of_the_readme_gives_what_the_command_gives(work, small, tmp_pa
     model, params = small(memory=1)
     weights = tmp_path / "trained.npz"
     settings = {"model": checkpoint.settings_of(model), "trained": True}
-    packed.save(weights, settings | {"size": (64, 96), "frame_scale": 2}, params)
+    quantized.save(weights, settings | {"size": (64, 96), "frame_scale": 2}, params)
     assert segment(work, tmp_path / "out", weights=weights) == 0
 
     readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text(encoding="utf-8")
