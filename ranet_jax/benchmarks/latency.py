@@ -8,21 +8,18 @@ import os
 import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool
 from PIL import Image
 
-from ranet_jax.array_typing import Frame, HostMask, ObjectMasks, Params
-from ranet_jax.benchmarks.interleave import Case, Memory, interleave, ratio
+from ranet_jax.array_typing import Params
+from ranet_jax.benchmarks.interleave import interleave, ratio
 from ranet_jax.benchmarks.lines import MIB, print_header, print_network, print_pipeline
+from ranet_jax.benchmarks.programs import compiled_case, split_objects, torch_case
 from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.errors import InputError
@@ -31,7 +28,6 @@ from ranet_jax.inference.segmenter import Segmenter
 from ranet_jax.inference.video import segment_video
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.json_files import write_json
-from ranet_jax.models.memory import EncodedTemplate, first_template, remember
 from ranet_jax.models.ranet import RANet
 
 Size = tuple[int, int]
@@ -43,15 +39,6 @@ PIPELINE_TIMED = (
     "pipeline: JPEG frames to label PNGs through `segment_video`, reading and writing included; "
     "frames after the first step, which compiles"
 )
-
-
-class NetworkInputs(NamedTuple):
-    """Arguments of `RANet.segment` after the parameters."""
-
-    template: EncodedTemplate
-    frame: Frame
-    previous_masks: ObjectMasks
-    valid: Bool[Array, "b n"]
 
 
 def run_benchmark(
@@ -148,41 +135,6 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def network_inputs(
-    model: RANet, params: Params, size: Size, objects: int, batch: int
-) -> NetworkInputs:
-    """Two frames of the demo's clip, with its object cut into as many as are wanted."""
-    clip = render_clip(2, *size)
-    template_labels, previous = (split_objects(labels, objects) for labels in clip.labels)
-    samples, slots = (batch * objects, 1) if model.mode == "single" else (batch, objects)
-
-    def masks(labels: HostMask) -> ObjectMasks:
-        each = labels == np.arange(1, objects + 1, dtype=labels.dtype)[:, None, None]
-        return jnp.asarray(np.tile(each, (batch, 1, 1)).reshape(samples, slots, *size), jnp.float32)
-
-    def image(frame: np.ndarray) -> Frame:
-        return jnp.asarray(frame[None], jnp.float32) / 255
-
-    encode = jax.jit(lambda p, f, m: model.apply({"params": p}, f, m, method="encode_template"))
-    pooled = encode(params, image(clip.frames[0]), jnp.ones((1, 1, *size))).features[:, 0]
-    pooled = jnp.repeat(pooled, samples, axis=0)
-    shares, everywhere = masks(template_labels), jnp.ones(samples, bool)
-    template = first_template(pooled, shares, model.memory)
-    for slot in range(1, 1 + model.memory):
-        template = remember(template, pooled, shares, slot, everywhere)
-    current = jnp.repeat(image(clip.frames[1]), samples, axis=0)
-    return NetworkInputs(template, current, masks(previous), jnp.ones((samples, slots), bool))
-
-
-def split_objects(labels: HostMask, objects: int) -> HostMask:
-    """Cuts what is marked into upright strips of equal area, with the ids 1 to `objects`."""
-    rows, columns = np.nonzero(labels)
-    order = np.argsort(columns, kind="stable")
-    split = np.zeros_like(labels)
-    split[rows[order], columns[order]] = 1 + np.arange(len(order)) * objects // len(order)
-    return split
-
-
 def _network_group(
     model: RANet,
     params: Params,
@@ -196,12 +148,11 @@ def _network_group(
     """Times all numbers of objects, with memory and without, and PyTorch, in the same rounds."""
     settings = [(slots, count) for slots in sorted({0, model.memory}) for count in objects]
     cases = [
-        _compiled(model.clone(memory=slots), params, size, count, batch)
+        compiled_case(model.clone(memory=slots), params, size, count, batch)
         for slots, count in settings
     ]
     if against_torch:
-        plain = model.clone(memory=0)
-        cases += [_torch_case(plain, params, size, count, batch) for count in objects]
+        cases += [torch_case(model, params, size, count, batch) for count in objects]
         settings += [(0, count) for count in objects]
     times = interleave(cases, repeats)
     results = []
@@ -218,9 +169,8 @@ def _network_group(
             if slots:
                 result["times_no_memory"] = ratio(measured.wall, plain.wall)
             if count != objects[0]:
-                result["times_first"] = ratio(
-                    measured.wall, times[index - index % len(objects)].wall
-                )
+                first = times[index - index % len(objects)]
+                result["times_first"] = ratio(measured.wall, first.wall)
             if against_torch and not slots:
                 other = times[len(cases) - len(objects) + index]
                 result["ratio_to_torch"] = ratio(measured.wall, other.wall)
@@ -228,49 +178,6 @@ def _network_group(
         results.append(result)
         print_network(result, objects[0])
     return results
-
-
-def _compiled(model: RANet, params: Params, size: Size, objects: int, batch: int) -> Case:
-    inputs = network_inputs(model, params, size, objects, batch)
-
-    def step(params: Params, inputs: NetworkInputs):
-        found = model.apply({"params": params}, *inputs, method="segment_and_pool")
-        if not model.memory:
-            return found[0]
-        # What a memory costs: the slot is written, too.
-        written = remember(
-            inputs.template, found[1], inputs.previous_masks, 1, inputs.valid.any(axis=1)
-        )
-        return found[0], written
-
-    start = time.perf_counter()
-    program = jax.jit(step).lower(params, inputs).compile()
-    seconds = time.perf_counter() - start
-    plan = program.memory_analysis()
-    memory = Memory(
-        plan.argument_size_in_bytes,
-        plan.output_size_in_bytes,
-        plan.temp_size_in_bytes,
-        sum(part.nbytes for part in inputs.template),
-    )
-    return Case(
-        "ranet-jax", lambda: jax.block_until_ready(program(params, inputs)), seconds, memory
-    )
-
-
-def _torch_case(model: RANet, params: Params, size: Size, objects: int, batch: int) -> Case:
-    from ranet_jax.benchmarks.torch_reference import fastest_step
-
-    inputs = network_inputs(model, params, size, objects, batch)
-    layout, step = fastest_step(
-        model,
-        params,
-        (np.asarray(inputs.template.features[:, 0]), np.asarray(inputs.template.masks[:, :, 0])),
-        np.asarray(inputs.frame),
-        np.asarray(inputs.previous_masks),
-        threads=usable_cores(),
-    )
-    return Case(f"PyTorch, {layout}", step)
 
 
 def _time_pipeline(

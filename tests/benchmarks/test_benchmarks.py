@@ -7,7 +7,8 @@ import pytest
 
 from ranet_jax.benchmarks import latency as benchmark
 from ranet_jax.benchmarks.interleave import Case, interleave, ratio
-from ranet_jax.benchmarks.latency import run_benchmark, split_objects
+from ranet_jax.benchmarks.latency import run_benchmark
+from ranet_jax.benchmarks.programs import split_objects
 from ranet_jax.cli.main import main
 from ranet_jax.errors import InputError
 
@@ -86,6 +87,22 @@ def test_every_case_is_measured_and_written(small, tmp_path, capsys):
     text = capsys.readouterr().out
     assert report["hardware"]["processor"] in text and f"jax {report['versions']['jax']}" in text
     assert "network 64x96 float32, 2 objects, batch 1" in text and "times 1 object" in text
+
+
+def test_memory_is_compared_with_none(small, capsys):
+    """The first frame's template, and one as large for each slot."""
+    model, params = small()
+    report = run_benchmark(model, params, sizes=[SIZE], objects=[1], memory=2, repeats=2)
+    without, slots = report["network"]
+    assert (without["memory"], slots["memory"]) == (0, 2)
+    found = [b / a for a, b in zip(without["seconds"], slots["seconds"], strict=True)]
+    assert slots["times_no_memory"]["median"] == pytest.approx(np.median(found))
+    one, three = (case["memory_bytes"]["templates"] for case in report["network"])
+    cells = 15 * 27
+    assert one == 4 * cells * (8 * model.width + 1) + 1 and three == 3 * one
+    assert slots["memory_bytes"]["arguments"] - without["memory_bytes"]["arguments"] >= 2 * one - 64
+    text = capsys.readouterr().out
+    assert "for 1 template;" not in text and "for 3 templates; " in text
 
 
 def test_batches_in_bfloat16_and_the_pipeline(small, capsys):
