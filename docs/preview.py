@@ -11,7 +11,7 @@ import numpy as np
 import skimage.data
 from skimage import draw, io
 
-from ranet_jax.cli import data as command
+from ranet_jax.cli.main import main as ranet
 
 # Outlines as (x, y) in thousandths of the width and height.
 ASTRONAUT = [
@@ -70,7 +70,7 @@ def main(out: str) -> int:
             io.imsave(images / f"{outline.__name__}.png", photograph)
             io.imsave(masks / f"{outline.__name__}.png", mask, check_contrast=False)
         arguments = ["--set", f"images={images},{masks}", "--rows", "4", "--tile", "200"]
-        return command.main(["preview", *arguments, "--seed", "5", "--out", out])
+        return ranet(["data", "preview", *arguments, "--seed", "5", "--out", out])
 
 
 if __name__ == "__main__":

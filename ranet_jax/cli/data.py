@@ -3,8 +3,6 @@
 import argparse
 import dataclasses
 import functools
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -217,23 +215,3 @@ def _weighted(text: str) -> tuple[str, float]:
         return (name, float(weight)) if separator else (text, 1.0)
     except ValueError:  # The @ belongs to a path.
         return text, 1.0
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The three commands by themselves: `python -m data_pipelines.command build ecssd`."""
-    parser = argparse.ArgumentParser(prog="ranet")
-    add_parser(parser.add_subparsers(required=True))
-    given = ["data", *(sys.argv[1:] if arguments is None else arguments)]
-    parsed, rest = parser.parse_known_args(given)
-    if rest and "overrides" not in parsed:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    parsed.overrides = rest
-    try:
-        return parsed.run(parsed) or 0
-    except InputError as error:
-        print(f"ranet data: {error}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

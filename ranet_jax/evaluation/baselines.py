@@ -5,7 +5,7 @@ Both have the calls of `ranet_jax.Segmenter`, so that one command measures all a
 
 import functools
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,6 @@ from ranet_jax.models.ops import average_pool, l2_normalize, resize_half_pixel
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import ResNet
 
-Baseline = Literal["copy", "matching"]
 BEST_CELLS = 5  # template cells that vote on the label of a cell
 TEMPERATURE = 0.05  # of the softmax over their cosine similarities
 _STRIDE = 16

@@ -49,4 +49,4 @@ def peak_memory() -> dict[str, int]:
         found[f"peak memory of {device.device_kind}"] = used
     unit = 1 if platform.system() == "Darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return found | {"peak resident memory of this process": peak}
+    return found | {"peak memory of this process": peak}

@@ -105,20 +105,6 @@ def j_and_f(
     return j, f
 
 
-def mask_j_and_f(
-    ground_truth: Int[np.ndarray, "t h w"],
-    prediction: Int[np.ndarray, "t h w"],
-    tolerance: float = BOUNDARY_TOLERANCE,
-) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]]:
-    """J and F of one object, every label that is not 0 counting as the object (DAVIS-2016).
-
-    Arguments and errors as in `j_and_f`; returns J and F, both [frames].
-    """
-    foreground = [np.not_equal(labels, 0) for labels in (ground_truth, prediction)]
-    j, f = j_and_f(*foreground, objects=[1], tolerance=tolerance)
-    return j[0], f[0]
-
-
 def _check(ground_truth: np.ndarray, prediction: np.ndarray, objects: Sequence[int]) -> None:
     if ground_truth.shape != prediction.shape or ground_truth.ndim != 3 or 0 in ground_truth.shape:
         raise InputError(

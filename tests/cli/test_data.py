@@ -11,7 +11,8 @@ from small_sets import davis_files, static_files, write_tree
 
 from data_pipelines import pipeline, preview, sources
 from data_pipelines.config import DataConfig
-from ranet_jax.cli import data as command
+from ranet_jax.cli import data
+from ranet_jax.cli.main import main
 from ranet_jax.errors import InputError
 from ranet_jax.training import augment
 
@@ -19,19 +20,24 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SMALL = ["--height", "64", "--width", "96"]
 
 
+def ranet(words):
+    """`ranet data` with these words behind it."""
+    return main(["data", *words])
+
+
 def test_the_commands_fit_into_another_parser():
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    data.add_parser(parser.add_subparsers())
     parsed = parser.parse_args(["data", "build", "ecssd"])
-    assert parsed.run is command.build and parsed.name == "ecssd"
+    assert parsed.run is data.build and parsed.name == "ecssd"
     for name in ("preview", "bench"):
-        assert parser.parse_args(["data", name]).run is getattr(command, name)
+        assert parser.parse_args(["data", name]).run is getattr(data, name)
 
 
 @pytest.mark.parametrize("name", ["build", "preview", "bench"])
 def test_help_shows_an_example(name, capsys):
     with pytest.raises(SystemExit) as stop:
-        command.main([name, "--help"])
+        ranet([name, "--help"])
     assert stop.value.code == 0
     assert f"example: ranet data {name}" in " ".join(capsys.readouterr().out.split())
 
@@ -41,11 +47,11 @@ def test_build_then_preview(tmp_path, capsys):
         tmp_path / "manual", static_files("images/{}.jpg", "ground_truth_mask/{}.png")
     )
     place = ["--data-dir", str(tmp_path / "built")]
-    assert command.main(["build", "ecssd", "--manual-dir", str(manual), *place]) == 0
+    assert ranet(["build", "ecssd", "--manual-dir", str(manual), *place]) == 0
     assert "ecssd/1.0.0:train  3 examples" in capsys.readouterr().out
     sheet = tmp_path / "new" / "sheet.png"
     arguments = ["--set", "ecssd", "--rows", "3", "--tile", "48", "--out", str(sheet)]
-    assert command.main(["preview", *arguments, *place, *SMALL]) == 0
+    assert ranet(["preview", *arguments, *place, *SMALL]) == 0
     image = Image.open(sheet)
     assert image.size == (4 * 52 - 4, 18 + 3 * 36 - 4)
     assert np.asarray(image)[20:].std() > 20
@@ -73,10 +79,10 @@ def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
     mode = "config.model.mode = 'multi'"
     config = write_page(tmp_path / "page.py", f"{mode}; config.data.update({changes})")
     out = ["--rows", "2", "--tile", "32", "--out", str(tmp_path / "sheet.png")]
-    assert command.main(["preview", "--config", str(config), *out]) == 0
+    assert ranet(["preview", "--config", str(config), *out]) == 0
     photographs = f"images={image_set / 'images'},{image_set / 'masks'}@0.5"
     plain = ["--set", photographs, "--no-augmentation", *SMALL]
-    assert command.main(["preview", *plain, *out]) == 0
+    assert ranet(["preview", *plain, *out]) == 0
 
 
 @pytest.fixture
@@ -98,7 +104,7 @@ def test_what_a_page_leaves_out_is_not_shown(name, page, video_set, capsys, monk
 
     monkeypatch.setattr(pipeline, "open_source", watched)
     root = f"--config.data.root={video_set.parent}"
-    assert command.main([name, "--config", f"{page}:ant_alone", root]) == 2
+    assert ranet([name, "--config", f"{page}:ant_alone", root]) == 2
     assert "opened ('ant',)" in capsys.readouterr().err
 
 
@@ -109,17 +115,17 @@ def test_overrides_are_for_a_config(page, capsys):
         (["--config", f"{page}:ant"], "has no variant 'ant'"),
         (["--config", str(page)], "nowhere"),
     ):
-        assert command.main(["preview", *arguments]) == 2
+        assert ranet(["preview", *arguments]) == 2
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        command.main(["build", "ecssd", "--config.data.width=64"])
+        ranet(["build", "ecssd", "--config.data.width=64"])
 
 
 def test_previews_with_one_seed_are_the_same(tmp_path, video_set):
     sheets = []
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         out = ["--rows", "1", "--tile", "32", "--out", str(tmp_path / f"{name}.png")]
-        command.main(["preview", "--set", f"videos={video_set}", "--seed", seed, *out, *SMALL])
+        ranet(["preview", "--set", f"videos={video_set}", "--seed", seed, *out, *SMALL])
         sheets.append((tmp_path / f"{name}.png").read_bytes())
     assert sheets[0] == sheets[1] != sheets[2]
 
@@ -134,7 +140,7 @@ def test_the_sheet_shows_masks_in_their_places_and_colors():
 
 def test_bench_measures_host_and_device(video_set, capsys):
     arguments = ["--set", f"videos={video_set}", "--examples", "4", "--repeats", "2", *SMALL]
-    assert command.main(["bench", *arguments, "--batch-size", "2"]) == 0
+    assert ranet(["bench", *arguments, "--batch-size", "2"]) == 0
     out = capsys.readouterr().out
     for line in (
         "host, one core",
@@ -165,7 +171,7 @@ def test_bench_measures_host_and_device(video_set, capsys):
     ],
 )
 def test_mistakes_get_one_sentence(arguments, message, capsys, tmp_path):
-    assert command.main([*arguments, "--data-dir", str(tmp_path)]) == 2
+    assert ranet([*arguments, "--data-dir", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert message in said and "Traceback" not in said
 
@@ -175,14 +181,14 @@ def test_a_publisher_out_of_reach_gets_one_sentence(tmp_path, capsys, monkeypatc
         raise requests.ConnectionError("no network")
 
     monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
-    assert command.main(["build", "msra10k", "--data-dir", str(tmp_path)]) == 2
+    assert ranet(["build", "msra10k", "--data-dir", str(tmp_path)]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("ranet data: msra10k could not be fetched from its publisher")
     assert "no network" in said and "--manual-dir" in said
 
 
 def test_a_set_to_fetch_by_hand_gets_one_sentence(tmp_path, capsys):
-    assert command.main(["build", "soc", "--data-dir", str(tmp_path)]) == 2
+    assert ranet(["build", "soc", "--data-dir", str(tmp_path)]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "No photographs and masks of soc were found" in said and "into manual_dir" in said
 
@@ -192,7 +198,7 @@ def test_an_incomplete_set_gets_one_sentence(tmp_path, capsys):
     del files["DAVIS/JPEGImages/480p/ant/00000.jpg"], files["DAVIS/JPEGImages/480p/ant/00001.jpg"]
     write_tree(tmp_path / "manual", files)
     arguments = ["davis/2017", "--manual-dir", str(tmp_path / "manual"), "--data-dir"]
-    assert command.main(["build", *arguments, str(tmp_path)]) == 2
+    assert ranet(["build", *arguments, str(tmp_path)]) == 2
     assert "ant of DAVIS train is incomplete (it has no frames)" in capsys.readouterr().err
 
 

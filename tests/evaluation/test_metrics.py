@@ -36,6 +36,12 @@ def scores_2017(arrays, name):
     return metrics.j_and_f(ground_truth, arrays[f"{name}/prediction"], list(objects))
 
 
+def one_object(*sides):
+    """J and F of everything that is not background, as one (DAVIS-2016)."""
+    j, f = metrics.j_and_f(*(labels != 0 for labels in sides), [1])
+    return j[0], f[0]
+
+
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_every_frame_of_the_2017_protocol(arrays, name):
     j, f = scores_2017(arrays, name)
@@ -47,7 +53,7 @@ def test_every_frame_of_the_2017_protocol(arrays, name):
 
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_every_frame_of_the_2016_protocol(arrays, name):
-    j, f = metrics.mask_j_and_f(arrays[f"{name}/gt"], arrays[f"{name}/prediction"])
+    j, f = one_object(arrays[f"{name}/gt"], arrays[f"{name}/prediction"])
     j[[0, -1]] = f[[0, -1]] = np.nan
     np.testing.assert_allclose(j, arrays[f"{name}/J16"], rtol=0, atol=1e-6)
     np.testing.assert_allclose(f, arrays[f"{name}/F16"], rtol=0, atol=1e-6)
@@ -58,7 +64,7 @@ def test_statistics_of_sequences(arrays, expected, name):
     j, f = (measure[:, 1:-1] for measure in scores_2017(arrays, name))
     of_all = expected["protocol_2017"][name]
     assert of_all["objects"] == len(j)
-    one_j, one_f = metrics.mask_j_and_f(arrays[f"{name}/gt"], arrays[f"{name}/prediction"])
+    one_j, one_f = one_object(arrays[f"{name}/gt"], arrays[f"{name}/prediction"])
     of_one = expected["protocol_2016"][name]
     for letter, several, single in (("J", j, one_j), ("F", f, one_f)):
         for place, key in enumerate(("Mean", "Recall", "Decay")):
@@ -230,9 +236,9 @@ def test_opposite_edges_never_meet(width, tolerance):
 
 def test_a_full_frame_has_no_boundary():
     ones = np.ones((1, 20, 30), bool)
-    j, f = metrics.mask_j_and_f(ones, ones)
+    j, f = one_object(ones, ones)
     assert j[0] == f[0] == 1
-    j, f = metrics.mask_j_and_f(ones, np.zeros_like(ones))
+    j, f = one_object(ones, np.zeros_like(ones))
     # Neither side has a boundary, yet nothing overlaps.
     assert (j[0], f[0]) == (0, 1)
 

@@ -48,7 +48,7 @@ def expected_still(davis, names, frames):
     for video in videos:
         truth = read_labels(video.annotations[: frames or None], "davis2016")
         still = np.broadcast_to(truth[0], truth[1:-1].shape)
-        j.append(metrics.mask_j_and_f(truth[1:-1], still)[0].mean())
+        j.append(metrics.j_and_f(truth[1:-1], still, [1])[0].mean())
     return np.mean(j)
 
 
