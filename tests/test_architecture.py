@@ -19,7 +19,7 @@ LEVELS = (
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 MAX_LINES = 320
-USES_ORBAX = {"ranet_jax/checkpoints/checkpoint.py", "ranet_jax/checkpoints/state_io.py"}
+USES_ORBAX = {"ranet_jax/checkpoints/checkpoint.py", "ranet_jax/checkpoints/manager.py"}
 
 
 def modules(folder: str) -> list[Path]:

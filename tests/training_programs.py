@@ -73,7 +73,8 @@ def devices(out: Path) -> None:
     import optax
 
     from ranet_jax.training.config import AugmentConfig
-    from ranet_jax.training.train_step import create_state, make_step
+    from ranet_jax.training.train_state import create_state
+    from ranet_jax.training.train_step import make_step
 
     # Neither ranks nor maxima nor warps: rounding lets maps change places, and pixels of a mask.
     model, params, batch = _setup("single", later=1, ranking="none")
@@ -98,7 +99,8 @@ def learning(out: Path) -> None:
     """Steps on one batch, for several objects, with a frozen backbone and rematerialisation."""
     from ranet_jax.training.config import AugmentConfig, OptimizerConfig
     from ranet_jax.training.optimizer import make_optimizer
-    from ranet_jax.training.train_step import averaged_params, create_state, make_step
+    from ranet_jax.training.train_state import create_state, eval_params
+    from ranet_jax.training.train_step import make_step
 
     model, params, batch = _setup("multi", remat=True)
     adam = OptimizerConfig(learning_rate=3e-3, backbone_lr_multiplier=0)
@@ -113,7 +115,7 @@ def learning(out: Path) -> None:
         key: np.array([np.asarray(one.compute()[key]) for one in measured])
         for key in ("loss", "iou", "gradient_norm")
     }
-    results |= {f"params/{k}": v for k, v in _flat(averaged_params(state)).items()}
+    results |= {f"params/{k}": v for k, v in _flat(eval_params(state)).items()}
     results |= {f"start/{k}": v for k, v in _flat(params).items()}
     np.savez(out, **results)
 
@@ -177,7 +179,8 @@ def _step_of_each(alike) -> dict[str, np.ndarray]:
 
     from ranet_jax.models.initialization import init_params
     from ranet_jax.training.optimizer import make_optimizer
-    from ranet_jax.training.train_step import create_state, make_step
+    from ranet_jax.training.train_state import create_state
+    from ranet_jax.training.train_step import make_step
 
     first = next(iter(alike.values()))
     model = first.network()

@@ -149,12 +149,6 @@ def augment_each(
     return jax.vmap(functools.partial(_augment_one, view=view, **changes))(keys, batch)
 
 
-@jax.jit
-def identity_view(batch: HostBatch) -> TrainingBatch:
-    """The batch without augmentation: the boxes of the canvases, resized to the network's input."""
-    return augment(jax.random.key(0), batch, **IDENTITY)
-
-
 def _augment_one(
     key, example: HostBatch, *, view, flip, color, previous_warp, coarsening, frame_scale
 ) -> TrainingBatch:

@@ -14,14 +14,14 @@ from data_pipelines import preview
 from ranet_jax.array_typing import Params
 from ranet_jax.checkpoints.manager import RunCheckpoints
 from ranet_jax.io.atomic import make_output_folder, replacing
-from ranet_jax.training import state_io
 from ranet_jax.training.augment import HostBatch
 from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.evaluator import Evaluator
 from ranet_jax.training.metric_buffer import MetricBuffer
 from ranet_jax.training.metric_writer import Log, StepTimer, device_memory
 from ranet_jax.training.preemption import PreemptionGuard
-from ranet_jax.training.train_step import TrainMetrics, TrainState, averaged_params
+from ranet_jax.training.train_state import TrainState, eval_params, to_saved
+from ranet_jax.training.train_step import TrainMetrics
 
 PICTURES = "pictures"
 _ROWS, _TILE_WIDTH = 4, 240
@@ -161,7 +161,7 @@ class Hooks:
         self, done: int, state: TrainState, position: Mapping[str, Any], score: float | None
     ) -> None:
         metrics = self.metrics.to_json()  # Raises before anything poisoned is saved.
-        saved = state_io.to_saved(
+        saved = to_saved(
             state, iterator=position, log=metrics, settings={**self.settings, "step": done}
         )
         self.checkpoints.save(done, saved, score=score)
@@ -178,7 +178,7 @@ def local(array: jax.Array) -> jax.Array:
 
 
 def _weights(state: TrainState) -> Params:
-    return jax.tree.map(local, averaged_params(state))
+    return jax.tree.map(local, eval_params(state))
 
 
 def _due(interval: int, done: int) -> bool:

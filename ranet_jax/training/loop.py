@@ -20,7 +20,7 @@ from data_pipelines.pipeline import open_loader
 from ranet_jax.checkpoints.manager import FOLDER, RunCheckpoints
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
-from ranet_jax.training import state_io, train_step
+from ranet_jax.training import train_state, train_step
 from ranet_jax.training.checks import check
 from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.evaluator import Evaluator
@@ -113,10 +113,10 @@ def _start(
     checkpoints: RunCheckpoints,
     loader: Loader,
     metrics: MetricBuffer,
-) -> train_step.TrainState:
+) -> train_state.TrainState:
     """The state to go on from; restores the loader's position and the metrics."""
     create = functools.partial(
-        train_step.create_state,
+        train_state.create_state,
         optimizer=optimizer,
         seed=config.seed,
         ema_decay=config.optimizer.ema_decay,
@@ -124,13 +124,13 @@ def _start(
     if checkpoints.latest is None:
         return create(initial_params(model, config.init_from, seed=config.seed))
     like = jax.eval_shape(create, abstract_params(model))
-    state, saved = state_io.restore(checkpoints, checkpoints.latest, like)
+    state, saved = train_state.restore(checkpoints, checkpoints.latest, like)
     loader.set_state(saved.iterator)
     metrics.from_json(saved.log)
     return state
 
 
-def _place(state: train_step.TrainState) -> train_step.TrainState:
+def _place(state: train_state.TrainState) -> train_state.TrainState:
     """The state where a step leaves it: from elsewhere the first two steps would both compile."""
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (train_step.AXIS,))
     return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))

@@ -1,6 +1,5 @@
 """What training minimises (paper 3.5; supplement for several objects)."""
 
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
@@ -48,10 +47,10 @@ def softmax_cross_entropy(logits: Logits, targets: ObjectMasks, valid: Valid) ->
     Pixels of an object that is not valid belong to the background: nothing in the template tells
     of it.
     """
-    logarithms = jax.nn.log_softmax(label_logits(logits, valid), axis=1)
-    labels = target_labels(targets, valid)
-    at_target = jnp.take_along_axis(logarithms, labels[:, None], axis=1)
-    return jnp.where(valid.any(axis=1), -at_target.mean(axis=(1, 2, 3)), 0)
+    each = optax.softmax_cross_entropy_with_integer_labels(
+        label_logits(logits, valid), target_labels(targets, valid), axis=1
+    )
+    return jnp.where(valid.any(axis=1), each.mean(axis=(1, 2)), 0)
 
 
 def target_labels(targets: ObjectMasks, valid: Valid) -> Int[Array, "b H W"]:

@@ -17,7 +17,8 @@ from ranet_jax.models.initialization import abstract_params
 from ranet_jax.training.augment import HostBatch
 from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.optimizer import make_optimizer
-from ranet_jax.training.train_step import create_state, make_step
+from ranet_jax.training.train_state import create_state
+from ranet_jax.training.train_step import make_step
 
 GIGABYTE = 1e9
 USABLE = 0.9  # of a device's memory: the rest is the runtime's, and lost between buffers

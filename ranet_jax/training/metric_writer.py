@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 from clu import parameter_overview
@@ -93,16 +93,6 @@ class StepTimer:
             self._away += self._now() - before
 
 
-class ScalarWriter(Protocol):
-    """What is needed of `clu.metric_writers`."""
-
-    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Writes the values of a step."""
-
-    def close(self) -> None:
-        """Writes what is left."""
-
-
 class Log:
     """Every record of a run, wherever it is to go. Only the first process of a run has one to write
     to; those of the others do nothing.
@@ -123,10 +113,10 @@ class Log:
         self._bar = tqdm(
             total=steps, initial=first, desc=name, unit="step", disable=None if active else True
         )
-        self._writer: ScalarWriter | None = None
+        self._tensorboard_writer = None
         if active:
             self._lines.cut(first)
-            self._writer = self._tensorboard()
+            self._tensorboard_writer = self._open_tensorboard(first)
 
     def __enter__(self) -> "Log":
         return self
@@ -138,8 +128,8 @@ class Log:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.close()
-        if self._writer:
-            self._writer.close()
+        if self._tensorboard_writer:
+            self._tensorboard_writer.close()
 
     def say(self, text: str) -> None:
         """Prints, above the progress bar where there is one."""
@@ -162,8 +152,9 @@ class Log:
         if not self._active:
             return
         self._lines.append({"step": step, **values})
-        if self._writer:
-            self._writer.write_scalars(step, values)
+        if self._tensorboard_writer:
+            for name, value in values.items():
+                self._tensorboard_writer.add_scalar(name, value, step)
 
     def show(self, step: int, values: Mapping[str, float], seconds_a_step: float | None) -> None:
         """On the screen: in the progress bar, or as a line where the output is no terminal."""
@@ -188,19 +179,17 @@ class Log:
         if records:
             draw_curve(records, self._workdir / CURVE)
 
-    def _tensorboard(self) -> ScalarWriter | None:
-        missing = [
-            name for name in ("tensorflow", "tensorboard") if not importlib.util.find_spec(name)
-        ]
-        if missing:
+    def _open_tensorboard(self, first: int) -> Any:
+        """A writer of TensorBoard's files, or None where its package is not installed."""
+        if not importlib.util.find_spec("tensorboardX"):
             self.say(
-                f"No files for TensorBoard: {' and '.join(missing)} not installed "
-                "(pip install 'ranet-jax[tensorboard]')."
+                "No files for TensorBoard: tensorboardX is not installed (pip install "
+                "'ranet-jax[tensorboard]')."
             )
             return None
-        from clu import metric_writers
+        from tensorboardX import SummaryWriter
 
-        return metric_writers.SummaryWriter(str(self._workdir / TENSORBOARD))
+        return SummaryWriter(str(self._workdir / TENSORBOARD), purge_step=first + 1)
 
 
 _SHORT = {

@@ -6,14 +6,14 @@ What surrounds the steps (data, logs, checkpoints, evaluation) is in `loop.py` a
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 from clu import metrics
-from jaxtyping import Array, Int, PyTree, UInt32
+from jaxtyping import Array
 
 from ranet_jax.array_typing import Logits, Params, Probabilities
 from ranet_jax.errors import InputError
@@ -23,26 +23,9 @@ from ranet_jax.training.clip import clip_logits
 from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.losses import overlap, segmentation_loss
 from ranet_jax.training.optimizer import BACKBONE
+from ranet_jax.training.train_state import TrainState
 
 AXIS = "devices"
-
-
-class TrainState(NamedTuple):
-    """All that a step changes.
-
-    Attributes:
-        step: updates made so far.
-        params: of the network, float32.
-        opt_state: of the optimizer.
-        ema_params: running mean of the parameters, or None.
-        key: raw data of the random key; a constant, every step folds its number into it.
-    """
-
-    step: Int[Array, ""]
-    params: Params
-    opt_state: PyTree
-    ema_params: Params | None
-    key: UInt32[Array, " words"]
 
 
 @flax.struct.dataclass
@@ -83,29 +66,6 @@ class Step:
     def lower(self, state: TrainState, batch: HostBatch) -> jax.stages.Lowered:
         """The program for arguments of these shapes, not compiled."""
         return self.program.lower(state, batch, self.numbers)
-
-
-def create_state(
-    params: Params, optimizer: optax.GradientTransformation, *, seed: int, ema_decay: float = 0.0
-) -> TrainState:
-    """The state before the first step.
-
-    Args:
-        params: to start from.
-        optimizer: that will update them.
-        seed: of the augmentation.
-        ema_decay: the decay of the mean of the parameters, see `make_step`; 0 keeps none.
-    """
-    # Copies: the step gives the state's memory away, the caller's parameters stay.
-    params = jax.tree.map(jnp.array, params)
-    ema_params = jax.tree.map(jnp.array, params) if ema_decay else None
-    key = jax.random.key_data(jax.random.key(seed))
-    return TrainState(jnp.int32(0), params, optimizer.init(params), ema_params, key)
-
-
-def averaged_params(state: TrainState) -> Params:
-    """The parameters to evaluate and to ship: their mean where one is kept."""
-    return state.params if state.ema_params is None else state.ema_params
 
 
 def make_step(
@@ -184,9 +144,7 @@ def train_step(
     ema_params = state.ema_params
     if ema_params is not None:
         decay = jnp.minimum(numbers["ema_decay"], (1 + state.step) / (10 + state.step))
-        ema_params = jax.tree.map(
-            lambda old, new: old + (1 - decay) * (new - old), ema_params, params
-        )
+        ema_params = optax.incremental_update(params, ema_params, 1 - decay)
     measured = TrainMetrics.single_from_model_output(
         loss=mean_loss,
         iou=overlaps / jnp.maximum(objects, 1),

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
-from ranet_jax.checkpoints import manager
+from ranet_jax.checkpoints.manager import FOLDER
 from ranet_jax.errors import InputError, listed
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json
@@ -33,7 +33,7 @@ def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
     workdir = make_output_folder(Path(workdir).absolute())
     path, config = workdir / CONFIG, to_jsonable(config)
     # In this order: the first process of the same run may be writing its config meanwhile.
-    held = path.exists() or (workdir / manager.FOLDER).exists()
+    held = path.exists() or (workdir / FOLDER).exists()
     before = read_json(path)
     if before is None and held:
         raise InputError(

@@ -65,6 +65,10 @@ def augment_with(**settings):
     return functools.partial(augment.augment, **(augment.IDENTITY | settings))
 
 
+def identity_view(batch):
+    return augment_with()(jax.random.key(0), batch)
+
+
 @few
 @hypothesis.given(SEEDS, st.floats(0, 0.3))
 def test_the_spline_is_scipys(seed, strength):
@@ -121,7 +125,7 @@ def test_a_turn_keeps_circles_round_in_a_wide_frame():
 
 def test_nothing_changes_nothing():
     batch = host_batch(count=3)
-    seen = augment.identity_view(batch)
+    seen = identity_view(batch)
     np.testing.assert_allclose(seen["image"], batch["image"] / 255, atol=2e-4)
     np.testing.assert_allclose(seen["template_image"], batch["template_image"] / 255, atol=2e-4)
     one_hot = batch["ids"][:, None] == np.arange(1, 5)[:, None, None]
@@ -149,7 +153,7 @@ def test_the_result_is_what_a_training_step_takes():
 def test_a_box_is_resized_to_the_whole_input():
     box = np.tile(np.float32([16, 24, 48, 72]), (2, 1))
     batch = host_batch(box=box)
-    seen = augment.identity_view(batch)["image"][0]
+    seen = identity_view(batch)["image"][0]
     crop = np.float32(batch["image"][0, 16:48, 24:72]) / 255
     resized = jax.image.resize(crop, (HEIGHT, WIDTH, 3), "linear", antialias=False)
     np.testing.assert_allclose(seen[1:-1, 1:-1], resized[1:-1, 1:-1], atol=1e-4)
@@ -159,7 +163,7 @@ def test_outside_the_source_is_black_background():
     box = np.tile(np.float32([-HEIGHT, -WIDTH, 2 * HEIGHT, 2 * WIDTH]), (2, 1))
     full = np.ones((2, HEIGHT, WIDTH), np.uint8)
     white = np.full((2, HEIGHT, WIDTH, 3), 255, np.uint8)
-    seen = augment.identity_view(host_batch(box=box, ids=full, image=white))
+    seen = identity_view(host_batch(box=box, ids=full, image=white))
     inside = np.zeros((HEIGHT, WIDTH), bool)
     inside[HEIGHT // 3 + 1 : 2 * HEIGHT // 3, WIDTH // 3 : 2 * WIDTH // 3] = True
     assert not np.asarray(seen["image"][0])[: HEIGHT // 3 - 1].any()
@@ -270,7 +274,7 @@ def test_an_object_warped_out_of_the_template_is_no_longer_valid():
     ids[0, :2, :2] = 1
     ids[1] = 1
     box = np.tile(np.float32([32, 48, 64, 96]), (2, 1))
-    seen = augment.identity_view(host_batch(template_ids=ids, template_box=box))
+    seen = identity_view(host_batch(template_ids=ids, template_box=box))
     np.testing.assert_array_equal(seen["valid"][:, 0], [False, True])
 
 
@@ -307,7 +311,7 @@ def test_canvases_can_be_larger_than_the_result():
         large[name] = 2 * small[name]
     seen, expected = (
         augment_with(frame_scale=2)(jax.random.key(0), large),
-        augment.identity_view(small),
+        identity_view(small),
     )
     for name, array in expected.items():
         np.testing.assert_allclose(seen[name], array, atol=1e-3, err_msg=name)
@@ -327,7 +331,7 @@ def test_without_augmentation_training_sees_what_segmenting_sees(seed):
     start = rng.integers(0, size - 32)
     box = np.concatenate([start, rng.integers(start + 32, size + 1)])
     boxes = {name: box[None].astype(np.float32) for name in ("box", "template_box")}
-    seen = augment.identity_view(batch | boxes)
+    seen = identity_view(batch | boxes)
     margin = np.ceil(size / (box[2:] - box[:2])).astype(int)
     inside = tuple(slice(m, -m) for m in margin)
     for kind, mask in (("template_", "template"), ("", "previous")):

@@ -13,6 +13,7 @@ from ranet_jax.models.ranet import RANet
 from ranet_jax.training import train_step
 from ranet_jax.training.config import AugmentConfig, OptimizerConfig
 from ranet_jax.training.optimizer import make_optimizer
+from ranet_jax.training.train_state import create_state
 
 OPTIMIZER = make_optimizer(OptimizerConfig(learning_rate=1e-5), steps=10)
 
@@ -83,9 +84,7 @@ def test_rematerialising_changes_no_name_and_no_shape():
 
 def test_parts_that_do_not_divide_the_batch():
     model = RANet(depth=14, width=8)
-    shapes = jax.eval_shape(
-        lambda p: train_step.create_state(p, OPTIMIZER, seed=0), abstract_params(model)
-    )
+    shapes = jax.eval_shape(lambda p: create_state(p, OPTIMIZER, seed=0), abstract_params(model))
     config = training_programs.config("data.batch_size=3", "optimizer.grad_accum_steps=3")
     step = train_step.make_step(model, OPTIMIZER, config, jax.devices()[:1])
     batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=2, slots=1).items()}
@@ -96,7 +95,7 @@ def test_parts_that_do_not_divide_the_batch():
 def test_steps_that_differ_in_numbers_are_one_program():
     model = RANet(depth=14, width=8)
     shapes = jax.eval_shape(
-        lambda p: train_step.create_state(p, OPTIMIZER, seed=0, ema_decay=0.9),
+        lambda p: create_state(p, OPTIMIZER, seed=0, ema_decay=0.9),
         abstract_params(model),
     )
     batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=1, slots=1).items()}

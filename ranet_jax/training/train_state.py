@@ -1,0 +1,101 @@
+"""The state of a run: what a step changes, and what of it is saved."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int, PyTree, UInt32
+
+from ranet_jax.array_typing import Params
+from ranet_jax.checkpoints.manager import RunCheckpoints, Saved
+
+
+class TrainState(NamedTuple):
+    """All that a step changes.
+
+    Attributes:
+        step: updates made so far.
+        params: of the network, float32.
+        opt_state: of the optimizer.
+        ema_params: running mean of the parameters, or None.
+        key: raw data of the random key; a constant, every step folds its number into it.
+    """
+
+    step: Int[Array, ""]
+    params: Params
+    opt_state: PyTree
+    ema_params: Params | None
+    key: UInt32[Array, " words"]
+
+
+def create_state(
+    params: Params, optimizer: optax.GradientTransformation, *, seed: int, ema_decay: float = 0.0
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+        params: to start from.
+        optimizer: that will update them.
+        seed: of the augmentation.
+        ema_decay: the decay of the mean of the parameters, see `make_step`; 0 keeps none.
+    """
+    # Copies: the step gives the state's memory away, the caller's parameters stay.
+    params = jax.tree.map(jnp.array, params)
+    ema_params = jax.tree.map(jnp.array, params) if ema_decay else None
+    key = jax.random.key_data(jax.random.key(seed))
+    return TrainState(jnp.int32(0), params, optimizer.init(params), ema_params, key)
+
+
+def eval_params(state: TrainState) -> Params:
+    """The parameters to evaluate and to ship: their mean where one is kept."""
+    return state.params if state.ema_params is None else state.ema_params
+
+
+def to_saved(
+    state: TrainState,
+    *,
+    iterator: Mapping[str, Any],
+    log: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Saved:
+    """What to save of a state; the parameters are those to evaluate and to ship.
+
+    Args:
+        state: after a step.
+        iterator: position of the data after it.
+        log: what was measured since the last line of the log.
+        settings: of the checkpoint.
+    """
+    return Saved(eval_params(state), _extra_state(state), iterator, log, settings)
+
+
+def restore(checkpoints: RunCheckpoints, step: int, like: TrainState) -> tuple[TrainState, Saved]:
+    """The state that was saved at a step, to the bit, and what was saved with it.
+
+    Args:
+        checkpoints: of the run.
+        step: one that was saved.
+        like: a state of the same shapes and types.
+
+    Raises:
+        InputError: the checkpoint is damaged, or of another network or optimizer.
+    """
+    saved = checkpoints.restore(step, eval_params(like), _extra_state(like))
+    params, train = jax.tree.map(jnp.asarray, (saved.params, saved.train))
+    averaged = like.ema_params is not None
+    state = TrainState(
+        step=train["step"],
+        params=train["params"] if averaged else params,
+        opt_state=train["opt_state"],
+        ema_params=params if averaged else None,
+        key=train["key"],
+    )
+    return state, saved
+
+
+def _extra_state(state: TrainState) -> PyTree:
+    """What a state has beside the parameters to ship: those being trained, if they are others."""
+    kept = {"step": state.step, "opt_state": state.opt_state, "key": state.key}
+    return kept if state.ema_params is None else {**kept, "params": state.params}
