@@ -26,7 +26,7 @@ def get_config():
     config.optimizer.learning_rate = 1e-6
     config.eval.every = 0  # there is nothing but that frame
     config.log.every = 10
-    config.log.pictures = 0
+    config.log.images = 0
     config.log.checkpoint = 100
     config.log.keep = 1
     return config

@@ -83,7 +83,7 @@ def get_config() -> ConfigDict:
 
     config.log = ConfigDict()
     config.log.every = 50
-    config.log.pictures = 1_000
+    config.log.images = 1_000
     config.log.checkpoint = 1_000
     config.log.keep = 2
 

@@ -54,7 +54,7 @@ def _static(config):
     config.optimizer.update(learning_rate=5e-4, warmup_steps=40, schedule="cosine")
     config.optimizer.update(clip_norm=1.0, backbone_lr_multiplier=0.0, ema_decay=0.999)
     config.eval.update(root="{root}/DAVIS_val6", split="val", frames=10, every=500)
-    config.log.update(every=20, pictures=500, checkpoint=100)
+    config.log.update(every=20, images=500, checkpoint=100)
 
 
 def _video(config):

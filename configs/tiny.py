@@ -50,6 +50,6 @@ def get_config():
     config.eval.every = 200
 
     config.log.every = 20
-    config.log.pictures = 200
+    config.log.images = 200
     config.log.checkpoint = 200
     return config

@@ -12,12 +12,12 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import UInt8
 
-from data_pipelines import mask_corruption as mistakes
 from data_pipelines import occlusion
 from data_pipelines.cache import ByteCache
 from data_pipelines.canvas import Canvas, CanvasGeometry, IdCanvas
 from data_pipelines.config import ExampleSettings
 from data_pipelines.decoding import decode_image
+from data_pipelines.mask_corruption import corrupt_mask
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
 from ranet_jax.inference.boxes import host_extent
@@ -91,7 +91,7 @@ def make_example(
     if not ids[previous].any():
         return None
     images = {t: views[t].image() for t in {template, frame, *later}}
-    previous_ids = mistakes.mistaken(
+    previous_ids = corrupt_mask(
         ids[previous], rng, settings.extra_region_prob, settings.missing_region_prob
     )
     image, truth = images[frame], ids[frame]

@@ -1,4 +1,4 @@
-"""Mistakes in the previous mask, such as a network makes and hands on to itself.
+"""Errors in the previous mask, such as a network makes and hands on to itself.
 
 A network that only ever sees previous masks that are right, or slightly off, believes all of it: a
 piece of background once taken for the object stays in every later mask and draws the next crop
@@ -11,22 +11,22 @@ from jaxtyping import UInt8
 from data_pipelines.canvas import IdCanvas
 from ranet_jax.inference.boxes import host_extent
 
-_MOST_PIECES = 3
+MAX_PIECES = 3
 
 
-def mistaken(
+def corrupt_mask(
     ids: IdCanvas,
     rng: np.random.Generator,
     extra_region_prob: float,
     missing_region_prob: float,
 ) -> IdCanvas:
-    """The mask, with such a share of chances to have either kind of mistake in it.
+    """The mask, with either kind of error, each with its probability.
 
     Args:
         ids: slot numbers, at least one of them not 0.
-        rng: draws the mistakes.
-        extra_region_prob: the chance of `add_extra_regions`.
-        missing_region_prob: the chance of `remove_regions`.
+        rng: draws the errors.
+        extra_region_prob: the probability of `add_extra_regions`.
+        missing_region_prob: the probability of `remove_regions`.
     """
     found = ids
     if missing_region_prob and rng.random() < missing_region_prob:
@@ -47,8 +47,8 @@ def add_extra_regions(ids: IdCanvas, rng: np.random.Generator) -> IdCanvas:
         ids: slot numbers, at least one of them not 0.
         rng: draws the pieces.
     """
-    mistaken = ids.copy()
-    for _ in range(rng.integers(1, _MOST_PIECES + 1)):
+    corrupted = ids.copy()
+    for _ in range(rng.integers(1, MAX_PIECES + 1)):
         slot = int(rng.choice(np.unique(ids[ids > 0])))
         y0, x0, y1, x1 = host_extent(ids == slot)
         piece = _resized(ids[y0 : y1 + 1, x0 : x1 + 1] == slot, rng.uniform(0.2, 1.0))
@@ -57,8 +57,8 @@ def add_extra_regions(ids: IdCanvas, rng: np.random.Generator) -> IdCanvas:
         middle = rng.uniform((0, 0), ids.shape)
         if rng.random() < 0.5:
             middle = np.array([y0 + y1, x0 + x1]) / 2 + rng.uniform(-0.5, 0.5, 2) * (found + size)
-        _paste(mistaken, piece, slot, np.round(middle - size / 2).astype(int))
-    return mistaken
+        _paste(corrupted, piece, slot, np.round(middle - size / 2).astype(int))
+    return corrupted
 
 
 def remove_regions(ids: IdCanvas, rng: np.random.Generator) -> IdCanvas:
@@ -75,9 +75,9 @@ def remove_regions(ids: IdCanvas, rng: np.random.Generator) -> IdCanvas:
     reach = sides * rng.uniform(0.5, 2.0) / 2
     top, left = np.maximum(middle - reach, 0).astype(int)
     bottom, right = np.ceil(middle + reach).astype(int)
-    mistaken = ids.copy()
-    mistaken[top:bottom, left:right] = 0
-    return mistaken
+    corrupted = ids.copy()
+    corrupted[top:bottom, left:right] = 0
+    return corrupted
 
 
 def _resized(shape: np.ndarray, zoom: float) -> np.ndarray:

@@ -57,7 +57,7 @@ def overrides(root: Path, **changes) -> list[str]:
         "eval.frames": 4,
         "eval.every": 4,
         "log.every": 2,
-        "log.pictures": 0,
+        "log.images": 0,
         "log.checkpoint": 2,
     } | {name.replace("__", "."): value for name, value in changes.items()}
     return [f"--config.{name}={value}" for name, value in values.items()]

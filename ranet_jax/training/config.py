@@ -122,7 +122,7 @@ class LogConfig(Settings, section="log"):
     """What is written when, in steps."""
 
     every: int = whole(1, MAX_STEPS, "steps between two lines of the log")
-    pictures: int = whole(0, MAX_STEPS, "steps between two sheets of predictions; 0: never")
+    images: int = whole(0, MAX_STEPS, "steps between two sheets of predictions; 0: never")
     checkpoint: int = whole(1, MAX_STEPS, "steps between two checkpoints")
     keep: int = whole(1, 100_000, "checkpoints to keep beside the best")
 

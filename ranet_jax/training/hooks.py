@@ -1,4 +1,4 @@
-"""What happens between the steps of a run: lines of the log, pictures, evaluations, checkpoints."""
+"""What happens between the steps of a run: lines of the log, images, evaluations, checkpoints."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from ranet_jax.training.preemption import PreemptionGuard
 from ranet_jax.training.train_state import TrainState, eval_params, to_saved
 from ranet_jax.training.train_step import TrainMetrics
 
-PICTURES = "pictures"
+IMAGES = "images"
 _ROWS, _TILE_WIDTH = 4, 240
 
 
@@ -99,7 +99,7 @@ class Hooks:
             self._write_line(done)
         score = None
         with self.timer.paused():
-            if _due(self.config.log.pictures, done):
+            if _due(self.config.log.images, done):
                 self._draw(done, state, batch)
             if _due(self.config.eval.every, done) or (last and self.config.eval.every):
                 score = self._evaluate(done, state)
@@ -136,7 +136,7 @@ class Hooks:
         key = jax.random.fold_in(jax.random.wrap_key_data(local(state.key)), done)
         seen, predictions = jax.device_get(self.predict(_weights(state), row, key))
         sheet = preview.prediction_sheet(seen, predictions, rows=_ROWS, tile_width=_TILE_WIDTH)
-        path = make_output_folder(self.workdir / PICTURES) / f"{done:07d}.png"
+        path = make_output_folder(self.workdir / IMAGES) / f"{done:07d}.png"
         with replacing(path) as part:
             sheet.save(part, format="PNG")
 

@@ -38,7 +38,7 @@ def run(config: TrainConfig, workdir: Path | str) -> None:
 
     Of several processes each calls this, with the same config and a folder that all of them see.
 
-    Writes `config.json`, `metrics.jsonl`, `curve.png`, `pictures/` and `checkpoints/STEP`.
+    Writes `config.json`, `metrics.jsonl`, `curve.png`, `images/` and `checkpoints/STEP`.
     `ranet_jax.load` reads a checkpoint, and of the folder itself the best one.
 
     Args:

@@ -157,7 +157,7 @@ def train_step(
 def predict(
     model: RANet, params: Params, batch: HostBatch, key: Array, **augmentation: Any
 ) -> tuple[TrainingBatch, Probabilities]:
-    """What the network sees of a batch, and what it makes of it: for pictures.
+    """What the network sees of a batch, and what it makes of it: for the sheets of `Hooks`.
 
     Args:
         model: the network.

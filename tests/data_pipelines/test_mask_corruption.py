@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from small_sets import square
 from test_examples import Clips, make, two_objects
 
-from data_pipelines import mask_corruption as mistakes
+from data_pipelines.mask_corruption import add_extra_regions, remove_regions
 
 SEEDS = st.integers(0, 2**31 - 1)
 
@@ -17,7 +17,7 @@ SEEDS = st.integers(0, 2**31 - 1)
 def test_pieces_carry_ids_of_the_mask(seed):
     ids = two_objects()
     kept = ids.copy()
-    found = mistakes.add_extra_regions(ids, np.random.default_rng(seed))
+    found = add_extra_regions(ids, np.random.default_rng(seed))
     assert found.shape == ids.shape and found.dtype == ids.dtype
     assert set(np.unique(found)) <= {0, 1, 2}
     np.testing.assert_array_equal(ids, kept)
@@ -27,14 +27,14 @@ def test_pieces_carry_ids_of_the_mask(seed):
 @given(SEEDS)
 def test_what_is_lost_is_lost_and_nothing_else_changes(seed):
     ids = two_objects()
-    found = mistakes.remove_regions(ids, np.random.default_rng(seed))
+    found = remove_regions(ids, np.random.default_rng(seed))
     assert ((found == ids) | (found == 0)).all()
     assert (found != ids).any()
 
 
 def test_pieces_lie_at_the_object_and_everywhere_else():
     ids = square(96, 160, top=40, left=70, side=12)
-    drawn = [mistakes.add_extra_regions(ids, np.random.default_rng(seed)) for seed in range(200)]
+    drawn = [add_extra_regions(ids, np.random.default_rng(seed)) for seed in range(200)]
     share = np.mean([found != ids for found in drawn], axis=0)
     near = share[30:62, 60:92].mean()
     corners = [share[:20, :30], share[:20, -30:], share[-20:, :30], share[-20:, -30:]]
@@ -46,16 +46,16 @@ def test_a_single_pixel_is_an_object_as_well():
     ids[31, 63] = 1
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        assert set(np.unique(mistakes.add_extra_regions(ids, rng))) <= {0, 1}
-        assert mistakes.remove_regions(ids, rng).sum() <= 1
+        assert set(np.unique(add_extra_regions(ids, rng))) <= {0, 1}
+        assert remove_regions(ids, rng).sum() <= 1
 
 
 @pytest.mark.parametrize("objects", ["merged", "multi"])
-def test_examples_have_as_many_mistakes_as_asked_for(objects):
+def test_examples_have_as_many_errors_as_asked_for(objects):
     source = Clips([[two_objects(), two_objects()]])
     slots = 2 if objects == "multi" else 1
     asked = {
-        "objects": objects,
+        "object_sampling": objects,
         "slots": slots,
         "extra_region_prob": 0.5,
         "missing_region_prob": 0.25,
@@ -70,7 +70,7 @@ def test_examples_have_as_many_mistakes_as_asked_for(objects):
         np.testing.assert_array_equal(example["previous_ids"][both], example["ids"][both])
 
 
-def test_the_crop_is_that_of_the_mistaken_mask():
+def test_the_crop_is_that_of_the_corrupted_mask():
     ids = square(96, 160, top=30, left=60, side=30)
     source = Clips([[ids, ids]])
     plain = make(source, jitter=0.0)["box"]

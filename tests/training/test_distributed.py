@@ -19,7 +19,7 @@ from ranet_jax.training import distributed
 SETTINGS = {
     "steps": 4,
     "log__every": 1,
-    "log__pictures": 2,
+    "log__images": 2,
     "eval__every": 4,
     "log__checkpoint": 1,
     "log__keep": 4,
@@ -90,13 +90,13 @@ def test_two_processes_do_what_one_does(data, tmp_path):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, other)
     one, other = (ranet_jax.load(workdir / "checkpoints" / "4")[1] for workdir in (alone, together))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one, other)
-    assert len(list((together / "pictures").iterdir())) == 2
+    assert len(list((together / "images").iterdir())) == 2
 
 
 @pytest.mark.slow
 def test_all_stop_where_one_is_told_to(data, tmp_path):
     """And what they saved is what one process goes on from."""
-    settings = SETTINGS | {"eval__every": 0, "log__pictures": 0, "log__checkpoint": 10_000}
+    settings = SETTINGS | {"eval__every": 0, "log__images": 0, "log__checkpoint": 10_000}
     processes = start_two(data, tmp_path, **settings | {"steps": 10_000})
     while not (tmp_path / "metrics.jsonl").exists() or len(series(tmp_path, "loss")) < 3:
         assert all(process.poll() is None for process in processes), processes[0].stderr.read()

@@ -40,20 +40,20 @@ def measured(workdir) -> list[dict]:
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "finished"
-    loop.run(small_run.config(data, log__pictures=3), workdir)
+    loop.run(small_run.config(data, log__images=3), workdir)
     return workdir
 
 
 def test_a_run_leaves_all_there_is_to_see(finished):
     left = {path.name for path in finished.iterdir()} - {"tensorboard"}  # an extra
-    assert left == {"checkpoints", "config.json", "curve.png", "metrics.jsonl", "pictures"}
+    assert left == {"checkpoints", "config.json", "curve.png", "metrics.jsonl", "images"}
     evaluated = [r["step"] for r in lines(finished) if "eval/J" in r]
     logged = [r["step"] for r in lines(finished) if "loss" in r]
     assert (evaluated, logged) == ([0, 4], [2, 4])
     expected = {"step", "loss", "iou", "gradient_norm", "learning_rate", "examples_per_second"}
     assert set(lines(finished)[1]) - {"memory_gib"} == expected
     assert lines(finished)[1]["learning_rate"] == pytest.approx(1e-3 * 2 / 3), "warming up"
-    (sheet,) = (finished / "pictures").iterdir()
+    (sheet,) = (finished / "images").iterdir()
     assert sheet.name == "0000003.png"
     with Image.open(sheet) as picture:
         assert picture.width > 5 * 200 and picture.height > 2 * 120, "five columns, two examples"
@@ -74,7 +74,7 @@ def test_checkpoints_of_a_run_are_checkpoints(finished):
 
 def test_another_experiment_may_not_go_on_there(data, finished):
     before = measured(finished)
-    config = small_run.config(data, log__pictures=3, optimizer__learning_rate=0.01)
+    config = small_run.config(data, log__images=3, optimizer__learning_rate=0.01)
     with pytest.raises(InputError, match=r"another optimizer\.learning_rate"):
         loop.run(config, finished)
     assert measured(finished) == before
@@ -86,7 +86,7 @@ def test_a_finished_run_does_nothing_more(data, finished, monkeypatch):
 
     before = (finished / "metrics.jsonl").read_bytes()
     monkeypatch.setattr(train_step, "make_step", lambda *a, **k: never)
-    loop.run(small_run.config(data, log__pictures=3), finished)
+    loop.run(small_run.config(data, log__images=3), finished)
     assert (finished / "metrics.jsonl").read_bytes() == before
 
 
