@@ -87,7 +87,7 @@ def get_config() -> ConfigDict:
     config.log.checkpoint = 1_000
     config.log.keep = 2
 
-    config.online = ConfigDict()  # RANet+: learning on a first frame, at test time
+    config.online = ConfigDict()  # RANet+: learning on the first frame of what is evaluated
     config.online.iterations = 0
     config.online.learning_rate = 1e-6
     config.online.batch_size = 1

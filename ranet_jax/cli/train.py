@@ -26,6 +26,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
+        "--config-help",
+        action=_ConfigHelp,
+        nargs=0,
+        help="list every setting with its range and meaning, and stop",
+    )
+    parser.add_argument(
         "--config", required=True, metavar="PAGE.py[:VARIANT]", help="the config file, see configs/"
     )
     parser.add_argument("--workdir", type=Path, help="folder of the run: checkpoints, logs, plots")
@@ -42,6 +48,15 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     _add_processes(parser)
     parser.set_defaults(run=run, overrides=[])
     return parser
+
+
+class _ConfigHelp(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from ranet_jax.training.config import TrainConfig
+
+        for name, wanted, meaning in TrainConfig.describe():
+            print(f"--config.{name}\n    {meaning}; {wanted}")
+        parser.exit()
 
 
 def _add_processes(parser: argparse.ArgumentParser) -> None:

@@ -41,7 +41,7 @@ def create_state(
         seed: of the augmentation.
         ema_decay: the decay of the mean of the parameters, see `make_step`; 0 keeps none.
     """
-    # Copies: the step gives the state's memory away, the caller's parameters stay.
+    # Copies: the step donates the state's memory, the caller's parameters stay.
     params = jax.tree.map(jnp.array, params)
     ema_params = jax.tree.map(jnp.array, params) if ema_decay else None
     key = jax.random.key_data(jax.random.key(seed))

@@ -76,7 +76,7 @@ def make_step(
 ) -> Step:
     """Compiles nothing yet; returns the step for all devices of all processes.
 
-    The state goes in and comes out whole, as on one device, and its memory is given away. The
+    The state goes in and comes out whole, as on one device, and its memory is donated. The
     batch has the leading axes [local devices, examples a device]. The same examples in the same
     order give the same result, up to rounding, on any number of devices and processes.
 
@@ -215,25 +215,23 @@ def _loss(params, keys, batch, *, model, augmentation, freeze_backbone):
     return loss, sums
 
 
-def _accumulated(loss, params, keys, batch, parts: int):
-    """Gradients and metrics of all examples, `parts` parts of them one after the other."""
+def _accumulated(loss, params, keys, batch, microbatches: int):
+    """Gradients and metrics of all examples, computed in microbatches one after the other."""
     gradient = jax.grad(loss, has_aux=True)
-    if parts == 1:
+    if microbatches == 1:
         return gradient(params, keys, batch)
-    if keys.shape[0] % parts:
+    if keys.shape[0] % microbatches:
         raise InputError(
-            f"{keys.shape[0]} examples a device cannot be worked through in {parts} equal parts; "
-            "choose a batch size that is a multiple of devices and parts."
+            f"{keys.shape[0]} examples a device cannot be split into {microbatches} equal "
+            "microbatches: choose a batch size that is a multiple of devices and microbatches."
         )
-    split = jax.tree.map(
-        lambda x: x.reshape(parts, x.shape[0] // parts, *x.shape[1:]), (keys, batch)
-    )
+    split = jax.tree.map(lambda x: x.reshape(microbatches, -1, *x.shape[1:]), (keys, batch))
 
-    def add(total, part):
-        return jax.tree.map(jnp.add, total, gradient(params, *part)), None
+    def add(total, microbatch):
+        return jax.tree.map(jnp.add, total, gradient(params, *microbatch)), None
 
     shapes = jax.eval_shape(gradient, params, *jax.tree.map(lambda x: x[0], split))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     (gradients, sums), _ = jax.lax.scan(add, zeros, split)
-    gradients, mean_loss = jax.tree.map(lambda x: x / parts, (gradients, sums["loss"]))
+    gradients, mean_loss = jax.tree.map(lambda x: x / microbatches, (gradients, sums["loss"]))
     return gradients, {**sums, "loss": mean_loss}

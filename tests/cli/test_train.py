@@ -38,6 +38,18 @@ def test_help_shows_an_example(capsys):
     assert "ranet train --config configs/tiny.py --workdir" in capsys.readouterr().out
 
 
+def test_every_setting_is_listed_with_its_range(capsys):
+    from ranet_jax.training.config import read
+
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "--config-help"])
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    listed = [line.removeprefix("--config.") for line in said.splitlines() if line[:1] == "-"]
+    assert listed == [name for name, _ in read(TINY).flat()]
+    assert "a multiple of 32 from 32 to 8192" in said and "0 freezes it" in said
+
+
 def test_the_run_gets_the_resolved_config(given, runs, tmp_path):
     arguments = [*given, "--workdir", str(tmp_path / "run"), "--config.data.batch_size=2"]
     assert cli.main(["train", *arguments]) == 0

@@ -72,6 +72,20 @@ def test_every_batch_has_the_same_size(davis, monkeypatch):
     assert scores["eval/J"] == pytest.approx(expected_still(davis, all_five, 0))
 
 
+def test_with_online_learning_videos_are_segmented_one_by_one(davis, monkeypatch):
+    class Learning(Still):
+        def __init__(self, *given, iterations, learning_rate, batch_size, progress, **sizes):
+            assert (iterations, learning_rate, batch_size, progress) == (3, 1e-6, 1, False)
+            super().__init__(*given, **sizes)
+
+    monkeypatch.setattr(evaluator, "OnlineSegmenter", Learning)
+    monkeypatch.setattr(Still, "batches", [])
+    config = small_run.config(davis.parent, online__iterations=3, eval__frames=4)
+    found = dict(evaluator.Evaluator(None, config)("weights"))
+    assert Still.batches == [1, 1]
+    assert found["eval/J"] == pytest.approx(expected_still(davis, ("dog", "eel"), 4))
+
+
 def test_processes_share_sequences_and_get_the_same(davis, monkeypatch):
     monkeypatch.setattr(evaluator, "Segmenter", Still)
     alone = dict(make(davis, sequences=())("weights"))

@@ -88,7 +88,7 @@ def test_parts_that_do_not_divide_the_batch():
     config = training_programs.config("data.batch_size=3", "optimizer.grad_accum_steps=3")
     step = train_step.make_step(model, OPTIMIZER, config, jax.devices()[:1])
     batch = {k: jnp.asarray(v)[None] for k, v in host_batch(size=2, slots=1).items()}
-    with pytest.raises(InputError, match="3 equal parts"):
+    with pytest.raises(InputError, match="3 equal microbatches"):
         step.lower(shapes, batch)
 
 
