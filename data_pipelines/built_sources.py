@@ -82,7 +82,7 @@ class TfdsSource:
         return f"{self.name}/{name}/{frame:05d}" if self._is_video else f"{self.name}/{name}"
 
     def image(self, clip: int, frame: int) -> bytes:
-        """The encoded photograph."""
+        """The encoded image."""
         return self._clip(clip).images[frame]
 
     def mask(self, clip: int, frame: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Training examples: pairs of twins from photographs, triplets from videos (paper 3.5).
+"""Training examples: pairs from static images, triplets from videos (paper 3.5).
 
 An example is what one row of the device's batch is made from: decoded pixels on canvases of the
 network's size, masks of slot numbers, and the box of each canvas that the network is to see. The
@@ -32,7 +32,7 @@ Example = dict[str, np.ndarray]
 class MaskCache:
     """Masks on their canvases, packed.
 
-    A triplet wants three masks to two photographs. Unpacking one from here takes a tenth of the
+    A triplet wants three masks to two images. Unpacking one from here takes a tenth of the
     time of decoding a published PNG, and it takes up a few kilobytes.
     """
 
@@ -40,7 +40,7 @@ class MaskCache:
         self._packed: ByteCache[tuple[tuple[int, int], bytes]] = ByteCache(capacity)
 
     def get(self, key: tuple[int, int]) -> tuple[tuple[int, int], bytes] | None:
-        """Size of the photograph, and pixels of the canvas, of a clip's frame."""
+        """Size of the image, and pixels of the canvas, of a clip's frame."""
         held = self._packed.get(key)
         return held and (held[0], zlib.decompress(held[1]))
 
@@ -61,7 +61,7 @@ def make_example(
     """An example whose current frame is the given one.
 
     A clip of one frame makes a pair of twins: template, current frame and previous mask are one
-    photograph, for the device to warp apart. In a video the template is any other frame, and the
+    image, for the device to warp apart. In a video the template is any other frame, and the
     previous mask that of a frame nearby, before or after. The step from there to the current frame
     leads on to the later frames of a clip (`settings.clip_length`).
 
@@ -180,7 +180,7 @@ def assign_slots(
 
 
 class _View:
-    """One frame of a clip: its mask on a canvas now, its photograph when asked for."""
+    """One frame of a clip: its mask on a canvas now, its image when asked for."""
 
     def __init__(
         self,

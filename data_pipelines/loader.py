@@ -33,7 +33,7 @@ class Loader:
     """An endless iterator over batches, with leading axes [local devices, examples a device].
 
     Every source is shuffled anew each time it is used up, and gives the current frame of an
-    example: a photograph, or a frame of a video. Sources take turns in proportion to their weights.
+    example: an image, or a frame of a video. Sources take turns in proportion to their weights.
     A frame that shows no object well enough is replaced by another of the same source.
 
     A file that cannot be read is skipped, logged once and counted; where more than `max_corrupt`

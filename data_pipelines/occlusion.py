@@ -1,6 +1,6 @@
 """Occlusion: something of the background in front of an object, in the current frame.
 
-Photographs show their object in full, and so do most frames of few videos. A network trained on
+Images show their object in full, and so do most frames of few videos. A network trained on
 those takes whatever stands where the object was for the object: a trunk, a pole, a sign.
 """
 

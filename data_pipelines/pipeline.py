@@ -6,7 +6,7 @@ A dataset is named by a string:
     davis/2016:trainval         another split
     videos=FOLDER               a folder of videos in the layout of DAVIS
     videos=FOLDER:train         those of `ImageSets/2017/train.txt` (or of `ImageSets/2016/`)
-    images=IMAGES,MASKS         a folder of photographs and one of masks of the same names
+    images=IMAGES,MASKS         a folder of images and one of masks of the same names
 
 In a config `{root}` in a name stands for its `data.root`: `videos={root}/DAVIS:train`.
 """
@@ -29,7 +29,7 @@ def open_source(
     Args:
         name: of the dataset.
         data_dir: where built sets are kept.
-        exclude: names of videos to leave out of it; photographs have no such names.
+        exclude: names of videos to leave out of it; images have no such names.
 
     Raises:
         InputError: the name means nothing, or what it names is not there.

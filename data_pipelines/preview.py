@@ -1,6 +1,6 @@
 """A contact sheet of what the network will see: template, current frame, previous mask, target."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -8,14 +8,10 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 
 from data_pipelines.loader import Batch, Loader
+from ranet_jax.io.palette import overlay_palette
 
 COLUMNS = ("template", "current frame", "previous mask", "target")
 _GAP, _HEADING = 4, 18
-# The first colors of the palette of PASCAL VOC and DAVIS, brightened to show on photographs.
-_COLORS = np.array(
-    [(240, 60, 60), (60, 220, 60), (240, 220, 40), (70, 110, 255), (230, 70, 230), (60, 220, 220)],
-    np.float32,
-)
 
 
 def contact_sheet(
@@ -33,7 +29,7 @@ def contact_sheet(
         augment: from a key and a batch to what the network sees, as `training.augment.augment`.
         rows: number of examples.
         key: of the augmentation.
-        tile_width: width of a picture on the sheet, pixels.
+        tile_width: width of an image on the sheet, pixels.
     """
     tiles: list[list[np.ndarray]] = []
     while len(tiles) < rows:
@@ -55,9 +51,9 @@ def prediction_sheet(
 
     Args:
         seen: the batch of the training step, see `augment.TrainingBatch`.
-        predictions: share of each pixel that belongs to each slot's object, in [0, 1].
+        predictions: probability of each slot's object at every pixel, in [0, 1].
         rows: the largest number of examples.
-        tile_width: width of a picture on the sheet, pixels.
+        tile_width: width of an image on the sheet, pixels.
     """
     tiles = []
     for i in range(min(rows, len(predictions))):
@@ -79,14 +75,10 @@ def _tiles(batch: Mapping[str, np.ndarray], i: int) -> list[np.ndarray]:
 
 def _tint(image: np.ndarray, masks: np.ndarray, opacity: float = 0.5) -> np.ndarray:
     """The image in [0, 1] with each mask in its color."""
-    for mask, color in zip(masks, _colors(len(masks)), strict=True):
-        share = opacity * mask[..., None]
-        image = image * (1 - share) + share * color / 255
+    for slot, mask in enumerate(masks, 1):
+        weight = opacity * mask[..., None]
+        image = image * (1 - weight) + weight * overlay_palette()[slot] / 255
     return image
-
-
-def _colors(count: int) -> Iterable[np.ndarray]:
-    return (_COLORS[i % len(_COLORS)] for i in range(count))
 
 
 def _arrange(
@@ -100,8 +92,8 @@ def _arrange(
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
         draw.text((column * step_x + 2, 2), title, fill="black")
-        for row, pictures in enumerate(rows):
-            pixels = np.clip(pictures[column] * 255 + 0.5, 0, 255).astype(np.uint8)
-            picture = Image.fromarray(pixels).resize(tile, Image.Resampling.BOX)
-            sheet.paste(picture, (column * step_x, _HEADING + row * step_y))
+        for row, images in enumerate(rows):
+            pixels = np.clip(images[column] * 255 + 0.5, 0, 255).astype(np.uint8)
+            scaled = Image.fromarray(pixels).resize(tile, Image.Resampling.BOX)
+            sheet.paste(scaled, (column * step_x, _HEADING + row * step_y))
     return sheet

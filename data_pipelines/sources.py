@@ -1,7 +1,7 @@
 """One interface over everything that training images come from; plain folders and arrays in
 memory. Built TFDS datasets are in `built_sources.py`.
 
-A source is a list of clips, a clip a list of frames with their masks; a photograph is a clip of one
+A source is a list of clips, a clip a list of frames with their masks; an image is a clip of one
 frame. Sources hand out encoded bytes: what is decoded, and at what size, is for `examples.py` to
 say.
 """
@@ -44,7 +44,7 @@ class Source(Protocol):
         ...
 
     def image(self, clip: int, frame: int) -> bytes:
-        """The encoded photograph."""
+        """The encoded image."""
         ...
 
     def mask(self, clip: int, frame: int) -> bytes:
@@ -87,7 +87,7 @@ class FolderSource:
 class ArraySource:
     """One clip from memory, such as the first frame of a video to fine-tune on.
 
-    Its pictures are kept as PNGs, which lose nothing.
+    Its images are kept as PNGs, which lose nothing.
     """
 
     name: str
@@ -110,7 +110,7 @@ class ArraySource:
         return f"{self.name}/{frame:05d}"
 
     def image(self, clip: int, frame: int) -> bytes:
-        """The photograph as a PNG."""
+        """The image as a PNG."""
         return self.images[frame]
 
     def mask(self, clip: int, frame: int) -> bytes:
@@ -147,24 +147,24 @@ def arrays(
 
 
 def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "auto") -> FolderSource:
-    """Photographs in one folder, masks of the same names in another (or the same one).
+    """Images in one folder, masks of the same names in another (or the same one).
 
-    Photographs without a mask are left out: sets of instances have none where nothing was found.
+    Images without a mask are left out: sets of instances have none where nothing was found.
 
     Raises:
-        InputError: a folder is missing, or no photograph has a mask.
+        InputError: a folder is missing, or no image has a mask.
     """
     shared = Path(images).resolve() == Path(masks).resolve()
-    photographs = _files_by_stem(images, IMAGE_SUFFIXES[:2] if shared else IMAGE_SUFFIXES)
-    answers = _files_by_stem(masks, MASK_SUFFIXES)
+    image_files = _files_by_stem(images, IMAGE_SUFFIXES[:2] if shared else IMAGE_SUFFIXES)
+    mask_files = _files_by_stem(masks, MASK_SUFFIXES)
     pairs = [
-        ((str(path), str(answers[stem])),)
-        for stem, path in sorted(photographs.items())
-        if stem in answers and path != answers[stem]
+        ((str(path), str(mask_files[stem])),)
+        for stem, path in sorted(image_files.items())
+        if stem in mask_files and path != mask_files[stem]
     ]
     if not pairs:
         raise InputError(
-            f"No photograph in {images} has a mask of the same name in {masks}: check the folders."
+            f"No image in {images} has a mask of the same name in {masks}: check the folders."
         )
     return FolderSource(str(images), tuple(pairs), mask_rule)
 
@@ -207,9 +207,11 @@ def video_folder(
             raise InputError(
                 f"{root} lists the video {name} but {images / name} is missing: unpack it again."
             )
-        answers = _files_by_stem(masks / name, MASK_SUFFIXES) if (masks / name).is_dir() else {}
+        mask_files = _files_by_stem(masks / name, MASK_SUFFIXES) if (masks / name).is_dir() else {}
         frames = sorted(_files_by_stem(images / name, IMAGE_SUFFIXES).items())
-        clip = tuple((str(path), str(answers[stem])) for stem, path in frames if stem in answers)
+        clip = tuple(
+            (str(path), str(mask_files[stem])) for stem, path in frames if stem in mask_files
+        )
         if clip:
             clips.append(clip)
     if not clips:

@@ -1,4 +1,4 @@
-"""Draws `docs/preview.png` from photographs that come with scikit-image, outlined by hand.
+"""Draws `docs/preview.png` from images that come with scikit-image, outlined by hand.
 
 python docs/preview.py docs/preview.png
 """
@@ -59,15 +59,15 @@ def _polygon(points: list[tuple[int, int]], height: int, width: int) -> np.ndarr
 
 
 def main(out: str) -> int:
-    """Writes photographs and masks into a folder, and the sheet of them to `out`."""
+    """Writes images and masks into a folder, and the sheet of them to `out`."""
     with tempfile.TemporaryDirectory() as folder:
         images, masks = Path(folder, "images"), Path(folder, "masks")
         images.mkdir()
         masks.mkdir()
         for outline in (astronaut, chelsea, coffee, rocket):
-            photograph = getattr(skimage.data, outline.__name__)()
-            mask = 255 * outline(*photograph.shape[:2])
-            io.imsave(images / f"{outline.__name__}.png", photograph)
+            image = getattr(skimage.data, outline.__name__)()
+            mask = 255 * outline(*image.shape[:2])
+            io.imsave(images / f"{outline.__name__}.png", image)
             io.imsave(masks / f"{outline.__name__}.png", mask, check_contrast=False)
         arguments = ["--set", f"images={images},{masks}", "--rows", "4", "--tile", "200"]
         return ranet(["data", "preview", *arguments, "--seed", "5", "--out", out])

@@ -1,4 +1,4 @@
-"""What the sets of photographs with masks have in common: pair the files, turn masks into object
+"""What the sets of images with masks have in common: pair the files, turn masks into object
 ids, write."""
 
 import re
@@ -14,15 +14,15 @@ from ranet_jax.io.masks import decode_ids, match_size
 
 
 class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A set of photographs, each with a mask of object ids.
+    """A set of images, each with a mask of object ids.
 
     A subclass says where the set keeps its files: each pattern matches a whole path (upper and
     lower case alike) and names the groups `root` (the folder the set was
-    put into), `stem` (the name shared by photograph and mask) and, where the set is split by
+    put into), `stem` (the name shared by image and mask) and, where the set is split by
     folders, `split`.
 
     Attributes:
-        IMAGES: pattern of the photographs.
+        IMAGES: pattern of the images.
         MASKS: patterns of the masks with their reading rule (`decode_ids`); the first that
             has a file wins.
         SPLITS: folder of each split, `{split: folder}`; empty for a set without splits, which is
@@ -67,51 +67,52 @@ class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         }
 
     def _pair(self, tree: archives.FileTree) -> list[tuple[str, str, str, str, str]]:
-        """(split folder, stem, photograph, mask, mask rule) of every photograph."""
+        """(split folder, stem, image, mask, mask rule) of every image."""
         masks: dict[tuple[str, str, str], tuple[str, str]] = {}
         for pattern, rule in self.MASKS:
             for key, path in _match(pattern, tree):
                 masks.setdefault(key, (path, rule))
-        photographs = sorted(_match(self.IMAGES, tree))
-        if not photographs or not masks:
+        images = sorted(_match(self.IMAGES, tree))
+        if not images or not masks:
             raise InputError(
-                f"No photographs and masks of {self.name} were found. "
+                f"No images and masks of {self.name} were found. "
                 f"{' '.join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
             )
-        lonely = [path for key, path in photographs if key not in masks]
+        lonely = [path for key, path in images if key not in masks]
         if lonely:
             raise InputError(
-                f"{len(lonely)} of {len(photographs)} photographs of {self.name} have no mask, the "
+                f"{len(lonely)} of {len(images)} images of {self.name} have no mask, the "
                 f"first is {lonely[0]}: fetch or unpack the set again."
             )
         return [
-            (split, stem, path, *masks[root, split, stem])
-            for (root, split, stem), path in photographs
+            (split, stem, path, *masks[root, split, stem]) for (root, split, stem), path in images
         ]
 
     def _generate_examples(
         self, tree: archives.FileTree, pairs: list[tuple[str, str, str, str]]
     ) -> Iterator:
         data = tree.read_many(path for _, image, mask, _ in pairs for path in (image, mask))
-        for (stem, image, mask, rule), photograph, answer in zip(pairs, data, data, strict=False):
-            ids = decode_ids(answer, mask, rule)
-            ids = match_size(ids, *image_size(photograph, image), mask)
+        for (stem, image_path, mask_path, rule), image, mask in zip(
+            pairs, data, data, strict=False
+        ):
+            ids = decode_ids(mask, mask_path, rule)
+            ids = match_size(ids, *image_size(image, image_path), mask_path)
             yield (
                 stem,
                 {
                     "name": stem,
-                    "image": color_bytes(photograph, image),
+                    "image": color_bytes(image, image_path),
                     "mask": encode_image(ids),
                 },
             )
 
 
 def static_features() -> tfds.features.FeaturesDict:
-    """Features of a photograph with its mask."""
+    """Features of an image with its mask."""
     return tfds.features.FeaturesDict(
         {
             "name": tfds.features.Text(doc="File name without its ending."),
-            "image": tfds.features.Image(doc="The photograph, RGB."),
+            "image": tfds.features.Image(doc="The image, RGB."),
             "mask": mask_feature("Object ids: 0 is background, 1, 2, ... are the objects."),
         }
     )
@@ -125,7 +126,7 @@ def mask_feature(doc: str) -> tfds.features.Image:
 
 
 def color_bytes(data: bytes, name: str) -> bytes:
-    """The photograph as published where it is an 8-bit RGB image; anything else (grayscale,
+    """The image as published where it is an 8-bit RGB image; anything else (grayscale,
     palette, CMYK) as an RGB PNG.
 
     Raises:

@@ -51,7 +51,7 @@ def _add_preview(commands: Any) -> None:
     )
     _add_data_options(parser, batch_size=2)
     parser.add_argument("--rows", type=int, default=6, help="examples on the sheet (default 6)")
-    parser.add_argument("--tile", type=int, default=288, help="width of a picture (default 288)")
+    parser.add_argument("--tile", type=int, default=288, help="width of an image (default 288)")
     parser.add_argument("--out", type=Path, default=Path("preview.png"), help="the PNG to write")
     add_cache_argument(parser)
     parser.set_defaults(run=preview)

@@ -1,4 +1,4 @@
-"""A clip whose masks are known exactly, rendered from photographs that scikit-image brings along.
+"""A clip whose masks are known exactly, rendered from images that scikit-image brings along.
 
 An astronaut, cut out along her outline, sways before a garage that the camera pans over; with two
 objects, a cup of coffee drifts past her. Nothing is downloaded.
@@ -19,7 +19,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, replacing
 from ranet_jax.io.masks import write_mask
 
-# Outlines as x,y pairs in pixels of the photograph, clockwise, drawn by hand.
+# Outlines as x,y pairs in pixels of the image, clockwise, drawn by hand.
 _ASTRONAUT = """
 182,140 180,131 173,125 170,120 163,112 158,104 155,97 154,81 153,69 157,61 166,51 178,41 190,34
 193,30 204,22 217,18 231,16 245,17 258,20 270,27 283,36 291,46 296,56 299,69 300,82 298,102 291,115
@@ -68,9 +68,9 @@ def render_clip(frames: int = 24, height: int = 480, width: int = 854, *, object
             f"The demo has 1 or 2 objects and at least 2 frames, not {objects} and {frames}."
         )
     unit = height / 480
-    garage = _photograph("motorcycle_left.png")
-    astronaut = _cut_out(_photograph("astronaut.png"), _ASTRONAUT, 0.9 * unit)
-    cup = _cut_out(_photograph("coffee.png"), _CUP, 0.36 * unit) if objects == 2 else None
+    garage = _image("motorcycle_left.png")
+    astronaut = _cut_out(_image("astronaut.png"), _ASTRONAUT, 0.9 * unit)
+    cup = _cut_out(_image("coffee.png"), _CUP, 0.36 * unit) if objects == 2 else None
     clip = Clip(
         np.empty((frames, height, width, 3), np.uint8), np.empty((frames, height, width), np.uint8)
     )
@@ -119,7 +119,7 @@ def _cup_pose(t: float) -> dict[str, float]:
     }
 
 
-def _photograph(name: str) -> np.ndarray:
+def _image(name: str) -> np.ndarray:
     # Found, not imported: its readers would fetch what a wheel lacks, and Pillow reads these.
     extras.require("demo", "The demo's clip")
     folder = Path(find_spec("skimage").submodule_search_locations[0])
@@ -127,11 +127,11 @@ def _photograph(name: str) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def _cut_out(photograph: np.ndarray, outline: str, scale: float) -> np.ndarray:
+def _cut_out(image: np.ndarray, outline: str, scale: float) -> np.ndarray:
     """RGB and soft coverage, float32 [h, w, 4], of what the outline encloses, scaled."""
     fine = 3
     points = [tuple(fine * float(v) for v in point.split(",")) for point in outline.split()]
-    height, width = photograph.shape[:2]
+    height, width = image.shape[:2]
     stencil = Image.new("L", (fine * width, fine * height))
     ImageDraw.Draw(stencil).polygon(points, fill=255)
     # Rounds the polygon's corners; the edge is then taken inside of the outline, off the backdrop.
@@ -143,7 +143,7 @@ def _cut_out(photograph: np.ndarray, outline: str, scale: float) -> np.ndarray:
         coverage < 1, return_distances=False, return_indices=True
     )
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    colors = Image.fromarray(photograph[tuple(nearest)]).resize(size, Image.Resampling.LANCZOS)
+    colors = Image.fromarray(image[tuple(nearest)]).resize(size, Image.Resampling.LANCZOS)
     coverage = Image.fromarray(coverage).resize(size, Image.Resampling.BILINEAR)
     return np.dstack([np.asarray(colors, np.float32), np.asarray(coverage, np.float32)])
 
@@ -179,13 +179,13 @@ def _place(
     return np.stack([*colors, coverage], axis=-1)
 
 
-def _pan(photograph: np.ndarray, height: int, width: int, t: float) -> np.ndarray:
-    """The part of a photograph that the camera sees, float32 [height, width, 3]; t from 0 to 1."""
-    zoom = 1.2 * max(height / photograph.shape[0], width / photograph.shape[1])
-    top = (photograph.shape[0] - height / zoom) * (0.5 + 0.15 * np.sin(2 * np.pi * t))
-    left = (photograph.shape[1] - width / zoom) * (0.5 - 0.5 * np.cos(np.pi * t))
+def _pan(image: np.ndarray, height: int, width: int, t: float) -> np.ndarray:
+    """The part of an image that the camera sees, float32 [height, width, 3]; t from 0 to 1."""
+    zoom = 1.2 * max(height / image.shape[0], width / image.shape[1])
+    top = (image.shape[0] - height / zoom) * (0.5 + 0.15 * np.sin(2 * np.pi * t))
+    left = (image.shape[1] - width / zoom) * (0.5 - 0.5 * np.cos(np.pi * t))
     view = (1 / zoom, 0, left, 0, 1 / zoom, top)
-    seen = Image.fromarray(photograph).transform(
+    seen = Image.fromarray(image).transform(
         (width, height), Image.Transform.AFFINE, view, Image.Resampling.BICUBIC
     )
     return np.asarray(seen, np.float32)

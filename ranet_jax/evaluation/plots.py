@@ -1,4 +1,4 @@
-"""Pictures of an evaluation. Each function writes one PNG."""
+"""Plots of an evaluation. Each function writes one PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,7 +53,7 @@ def plot_sequences(rows: Sequence[tuple[str, float, float]], title: str, path: P
 
     Args:
         rows: (name_id, J mean, F mean), as `results.sequence_rows` gives them.
-        title: over the picture.
+        title: over the plot.
         path: of the PNG.
     """
     rows = sorted((row for row in rows if np.isfinite(row[1])), key=lambda row: row[1] + row[2])
@@ -127,7 +127,7 @@ def plot_speed(ours: Sequence[tuple[str, float, float]], title: str, path: Path)
 
     Args:
         ours: (name, frames a second, J&F in percent).
-        title: over the picture.
+        title: over the plot.
         path: of the PNG.
     """
     figure = new_figure(7.5, 5)

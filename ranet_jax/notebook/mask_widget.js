@@ -42,11 +42,11 @@ function render({ model, el }) {
   Object.assign(canvas, { width, height });
   Object.assign(canvas.style, { maxWidth: "100%", cursor: "crosshair", display: "block" });
   const status = document.createElement("div");
-  const picture = new Image();
+  const image = new Image();
 
   function draw() {
     const context = canvas.getContext("2d");
-    context.drawImage(picture, 0, 0, width, height);
+    context.drawImage(image, 0, 0, width, height);
     // Lines look equally thick however large the frame is shown.
     const unit = width / (canvas.getBoundingClientRect().width || width);
     for (const outline of model.get("drawn")) drawOutline(context, outline, unit);
@@ -69,8 +69,8 @@ function render({ model, el }) {
   }
   el.append(status);
 
-  picture.addEventListener("load", draw);
-  picture.src = model.get("picture");
+  image.addEventListener("load", draw);
+  image.src = model.get("image");
   model.on("change:drawn", draw);
   model.on("change:status", draw);
   return () => {

@@ -36,7 +36,7 @@ class MaskWidget(anywidget.AnyWidget):
 
     _esm = Path(__file__).parent / "mask_widget.js"
 
-    picture = traitlets.Unicode().tag(sync=True)  # a data URL
+    image = traitlets.Unicode().tag(sync=True)  # a data URL
     height = traitlets.Int().tag(sync=True)
     width = traitlets.Int().tag(sync=True)
     drawn = traitlets.List().tag(sync=True)
@@ -54,9 +54,7 @@ class MaskWidget(anywidget.AnyWidget):
         check_frame(frame)
         height, width = frame.shape[:2]
         self._outlines = Outlines(height, width)
-        super().__init__(
-            picture=_data_url(frame), height=height, width=width, status=_HINT.format(1)
-        )
+        super().__init__(image=_data_url(frame), height=height, width=width, status=_HINT.format(1))
         self.on_msg(self._receive)
 
     @property

@@ -190,7 +190,7 @@ def test_a_publisher_out_of_reach_gets_one_sentence(tmp_path, capsys, monkeypatc
 def test_a_set_to_fetch_by_hand_gets_one_sentence(tmp_path, capsys):
     assert ranet(["build", "soc", "--data-dir", str(tmp_path)]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "No photographs and masks of soc were found" in said and "into manual_dir" in said
+    assert "No images and masks of soc were found" in said and "into manual_dir" in said
 
 
 def test_an_incomplete_set_gets_one_sentence(tmp_path, capsys):

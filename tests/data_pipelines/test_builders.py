@@ -179,7 +179,7 @@ def test_davis_2017_masks_in_colors_keep_their_ids(tmp_path, build):
 @pytest.mark.parametrize(
     ("name", "files", "message"),
     [
-        ("hku_is", {}, "No photographs and masks of hku_is were found"),
+        ("hku_is", {}, "No images and masks of hku_is were found"),
         ("davis/2017", {"readme.txt": b""}, "No list of a split of DAVIS 2017"),
         ("ecssd", {"images.zip": b"PK not a zip"}, "images.zip is no readable zip archive"),
     ],
@@ -194,7 +194,7 @@ def test_what_is_missing_is_said(name, files, message, tmp_path, build):
 def test_incomplete_sets_are_refused_and_leave_nothing_behind(tmp_path, build):
     files = static_files(*STATIC["ecssd"])
     del files["ground_truth_mask/0002.png"]
-    with pytest.raises(InputError, match="1 of 3 photographs of ecssd have no mask"):
+    with pytest.raises(InputError, match="1 of 3 images of ecssd have no mask"):
         build("ecssd", tmp_path / "built", write_tree(tmp_path / "a", files))
     files = davis_files("2017", {"train": {"ant": 3}})
     del files["DAVIS/Annotations/480p/ant/00001.png"]

@@ -59,7 +59,7 @@ def test_other_resolutions_and_none_at_all_are_found(tmp_path):
     ("call", "message"),
     [
         (lambda root: sources.image_folder(root / "nothing", root), "is no folder"),
-        (lambda root: sources.image_folder(root, root), "No photograph in"),
+        (lambda root: sources.image_folder(root, root), "No image in"),
         (lambda root: sources.video_folder(root), "is missing: a folder of videos needs"),
     ],
 )

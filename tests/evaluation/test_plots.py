@@ -7,7 +7,7 @@ from PIL import Image
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import plots
 from ranet_jax.evaluation.scoring import Scores
-from ranet_jax.evaluation.similarity_picture import plot_similarity
+from ranet_jax.evaluation.similarity_plot import plot_similarity
 
 
 def pixels(path):

@@ -20,7 +20,7 @@ def widget():
 
 
 def test_the_browser_gets_the_frame(widget):
-    kind, _, data = widget.picture.partition(",")
+    kind, _, data = widget.image.partition(",")
     assert kind == "data:image/jpeg;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         assert image.size == (60, 40) == (widget.width, widget.height)

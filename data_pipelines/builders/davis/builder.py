@@ -124,7 +124,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     f"The video {name} of DAVIS {split} is incomplete ({flaw}): unpack it again."
                 )
             frames = list(tree.read_many(frame for frame, _ in pairs))
-            answers = [
+            ids = [
                 match_size(decode_ids(data, mask, rule), *image_size(frame, mask), mask)
                 for data, mask, frame in zip(tree.read_many(masks), masks, frames, strict=False)
             ]
@@ -136,7 +136,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                         static.color_bytes(data, path)
                         for data, (path, _) in zip(frames, pairs, strict=True)
                     ],
-                    "masks": [encode_image(ids) for ids in answers],
+                    "masks": list(map(encode_image, ids)),
                 },
             )
 

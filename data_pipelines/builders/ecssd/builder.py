@@ -1,4 +1,4 @@
-"""ECSSD: 1,000 photographs of complex scenes with the salient object outlined."""
+"""ECSSD: 1,000 images of complex scenes with the salient object outlined."""
 
 from data_pipelines.builders import static
 
@@ -13,7 +13,7 @@ class Builder(static.StaticBuilder):
     publisher.
     """
     DESCRIPTION = """
-    The Extended Complex Scene Saliency Dataset: 1,000 photographs, many of them structurally
+    The Extended Complex Scene Saliency Dataset: 1,000 images, many of them structurally
     complex, with masks drawn by five people. Masks are binary: id 1 is the salient object.
     """
     CITATION = """

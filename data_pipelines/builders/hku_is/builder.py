@@ -1,4 +1,4 @@
-"""HKU-IS: 4,447 photographs with several, or low-contrast, salient objects."""
+"""HKU-IS: 4,447 images with several, or low-contrast, salient objects."""
 
 from data_pipelines.builders import static
 
@@ -13,8 +13,8 @@ class Builder(static.StaticBuilder):
     named HKU-IS.zip), into manual_dir.
     """
     DESCRIPTION = """
-    HKU-IS: 4,447 photographs chosen to be hard for saliency detection: several objects, objects at
-    the border, low contrast. Masks are binary: id 1 is everything salient. All photographs form one
+    HKU-IS: 4,447 images chosen to be hard for saliency detection: several objects, objects at
+    the border, low contrast. Masks are binary: id 1 is everything salient. All images form one
     split, as the paper uses them.
     """
     CITATION = """

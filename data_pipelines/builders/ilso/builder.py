@@ -9,12 +9,12 @@ class Builder(static.StaticBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     ILSO is offered through file-sharing services only
     (http://hcp.sysu.edu.cn/instance-level-salient-object-segmentation): put its folder of
-    photographs (imgs, img, images or image) and its folder of instance masks (gt, gts, masks, mask
+    images (imgs, img, images or image) and its folder of instance masks (gt, gts, masks, mask
     or instances), or a zip archive of both named ILSO.zip, into manual_dir.
     """
     DESCRIPTION = """
-    The dataset of instance-level salient object segmentation: 1,000 photographs, most with several
-    salient objects, each object outlined by itself. Ids number the objects of a photograph.
+    The dataset of instance-level salient object segmentation: 1,000 images, most with several
+    salient objects, each object outlined by itself. Ids number the objects of an image.
     """
     CITATION = """
     @inproceedings{li2017instance,

@@ -1,4 +1,4 @@
-"""MSRA10K: 10,000 photographs with one salient object, or group of objects, outlined."""
+"""MSRA10K: 10,000 images with one salient object, or group of objects, outlined."""
 
 from data_pipelines.builders import static
 
@@ -11,7 +11,7 @@ class Builder(static.StaticBuilder):
     manual_dir; without it the archive is fetched from the publisher.
     """
     DESCRIPTION = """
-    MSRA10K (formerly THUS10000): 10,000 photographs of the MSRA set of Liu et al., with
+    MSRA10K (formerly THUS10000): 10,000 images of the MSRA set of Liu et al., with
     pixel-accurate masks of what people agree is salient. Masks are binary: id 1 is the salient
     object.
     """

@@ -14,9 +14,9 @@ class Builder(static.StaticBuilder):
     the folder of instance masks), into manual_dir.
     """
     DESCRIPTION = """
-    Salient Objects in Clutter: 6,000 photographs, half of them without any salient object, from
+    Salient Objects in Clutter: 6,000 images, half of them without any salient object, from
     more than 80 categories. Objects are numbered by their instance masks; where a
-    photograph has none, id 1 is everything salient, and the mask is empty where nothing is.
+    image has none, id 1 is everything salient, and the mask is empty where nothing is.
     """
     CITATION = """
     @inproceedings{fan2018salient,

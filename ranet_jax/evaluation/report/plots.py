@@ -1,4 +1,4 @@
-"""Pictures of the paper's tables with ours beside."""
+"""Plots of the paper's tables with ours beside."""
 
 from collections.abc import Sequence
 from pathlib import Path

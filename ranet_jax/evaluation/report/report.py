@@ -263,9 +263,9 @@ def _table_6(runs: Sequence[Run]) -> Table:
 
 
 def write_report(runs: Sequence[Run], out: Path) -> Path:
-    """Writes `report.md` with all tables and a picture of each; returns its path."""
+    """Writes `report.md` with all tables and a plot of each; returns its path."""
     made = tables(runs)
-    pictures = plots.plot_tables(made, out / "plots")
+    drawn = plots.plot_tables(made, out / "plots")
     parts = [
         "# Results beside those of the RANet paper",
         "Wang et al., ICCV 2019. Percent; rows in bold are ours, all others as published. An empty "
@@ -278,9 +278,7 @@ def write_report(runs: Sequence[Run], out: Path) -> Path:
         )
     for table in made:
         parts.append(table.markdown())
-        parts.append(
-            f"![Table {table.number}]({pictures[table.number].relative_to(out).as_posix()})"
-        )
+        parts.append(f"![Table {table.number}]({drawn[table.number].relative_to(out).as_posix()})")
     path = out / "report.md"
     write_text(path, "\n\n".join(parts) + "\n")
     return path

@@ -1,4 +1,4 @@
-"""The similarity-map picture (paper Fig. 4): a template position and where it is found again."""
+"""The similarity-map figure (paper Fig. 4): a template position and where it is found again."""
 
 from collections.abc import Sequence
 from pathlib import Path
