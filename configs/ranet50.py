@@ -9,7 +9,8 @@ network's own answer to the one before, with that frame in the template memory. 
 what it was on ImageNet: without its gradient a step takes half as long.
 
 The rate of each stage falls to zero over all of its steps: a longer stage is another run, not more
-of the same. docs/TRAINING.md has the figures, and what to change for a GPU.
+of the same. docs/TRAINING.md has the figures, what was run of this for the network that ships, and
+what to change for a GPU.
 """
 
 import paper
@@ -52,8 +53,11 @@ def _static(config):
     config.data.frame_scale = 2
     config.augment.color = 0.2
     config.optimizer.update(learning_rate=5e-4, warmup_steps=40, schedule="cosine")
-    config.optimizer.update(clip_norm=1.0, backbone_lr_multiplier=0.0, ema_decay=0.999)
-    config.eval.update(root="{root}/DAVIS_val6", split="val", frames=10, every=500)
+    config.optimizer.update(clip_norm=1.0, backbone_lr_multiplier=0.0)
+    # Of a few hundred steps take a shorter mean, 0.98: the start has to be forgotten.
+    config.optimizer.ema_decay = 0.999
+    # Whole videos, and seldom: what a network does wrong it passes on to itself, frame by frame.
+    config.eval.update(root="{root}/DAVIS_val6", split="val", every=1000)
     config.log.update(every=20, images=500, checkpoint=100)
 
 
@@ -63,10 +67,10 @@ def _video(config):
     config.steps = 2000
     config.model.memory = 1  # the frame before, as the network segmented it
     config.data.sets = VIDEOS + PHOTOGRAPHS  # photographs go on: few videos are soon known by heart
-    config.data.update(height=384, width=672)
-    config.data.update(clip_length=2, max_frame_gap=6)
-    # A clip's first frame has no answer before it to learn from but one with made-up mistakes.
+    config.data.update(height=384, width=672, batch_size=3)
+    config.data.update(clip_length=3, max_frame_gap=6)
+    # Only the first frame of a clip has a previous mask with made-up mistakes.
     config.data.update(extra_region_prob=0.2, missing_region_prob=0.1, occlusions=0.2)
     # Frames of a video differ less than the warps of the first stage.
-    config.augment.update(warp=0.05, rotation=10.0, scale=(0.9, 1.1), previous_warp=0.1)
-    config.optimizer.update(learning_rate=2e-4, warmup_steps=20)
+    config.augment.update(warp=0.05, rotation=10.0, scale=(0.9, 1.1))
+    config.optimizer.update(learning_rate=1.5e-4, warmup_steps=20)
