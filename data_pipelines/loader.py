@@ -110,11 +110,7 @@ class Loader:
 
     @staticmethod
     def _check(sources, batch_size, seed, local_devices, process_index, process_count) -> None:
-        if not sources:
-            raise InputError("There is nothing to train on: name one dataset at least.")
-        for source, weight in sources:
-            if weight <= 0:
-                raise InputError(f"{source.name} has weight {weight}: weights are above 0.")
+        for source, _ in sources:
             if not sum(source.lengths):
                 raise InputError(f"{source.name} is empty: leave it out or check its files.")
         if batch_size < 1 or batch_size % local_devices:
@@ -122,8 +118,8 @@ class Loader:
                 f"{batch_size} examples cannot be shared among {local_devices} devices: "
                 "choose a batch size that is a multiple of the number of devices."
             )
-        if seed < 0:
-            raise InputError(f"The seed is {seed}: choose 0 or more.")
+        if not 0 <= seed < 2**32:
+            raise InputError(f"The seed is {seed}: choose a whole number from 0 to {2**32 - 1}.")
         if not 0 <= process_index < process_count:
             raise InputError(f"There is no process {process_index} among {process_count}.")
 

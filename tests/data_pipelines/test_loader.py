@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import loader, sources
-from data_pipelines.config import ExampleSettings
+from data_pipelines.config import DataConfig, ExampleSettings
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import encode_image
 from ranet_jax.training import augment
@@ -194,20 +194,19 @@ def test_a_set_without_objects_is_said(photographs, image_set):
         ({"batch_size": 3, "local_devices": 2}, "multiple of the number of devices"),
         ({"batch_size": 0}, "multiple of the number of devices"),
         ({"batch_size": 1, "process_index": 2, "process_count": 2}, "There is no process 2"),
-        ({"batch_size": 1, "weight": 0}, "has weight 0"),
         ({"batch_size": 1, "seed": -1}, "The seed is -1"),
+        ({"batch_size": 1, "seed": 2**32}, "The seed is 4294967296"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(photographs, changes, message):
-    changes = {"weight": 1} | changes
-    weight = changes.pop("weight")
     with pytest.raises(InputError, match=message):
-        loader.Loader([(photographs, weight)], SETTINGS, **changes)
+        loader.Loader([(photographs, 1)], SETTINGS, **changes)
 
 
-def test_nothing_to_train_on_is_said():
-    with pytest.raises(InputError, match="nothing to train on"):
-        loader.Loader([], SETTINGS, batch_size=1)
+@pytest.mark.parametrize("sets", [(), (("ecssd", 0.0),), (("ecssd", float("inf")),), ("ecssd",)])
+def test_sets_without_a_weight_are_refused(sets):
+    with pytest.raises(InputError, match="pairs of a dataset and a weight above 0"):
+        DataConfig(sets=sets)
 
 
 def test_batches_reach_the_devices_with_the_state_to_save(photographs):

@@ -8,9 +8,9 @@ import pytest
 import training_programs
 
 from data_pipelines.pipeline import open_sources
-from ranet_jax.training import config as configs
-from ranet_jax.training import initialization as start
 from ranet_jax.training.checks import check
+from ranet_jax.training.config import read as read_page
+from ranet_jax.training.initialization import is_resnet
 
 PAGES = Path(__file__).resolve().parents[2] / "configs"
 VARIANTS = {
@@ -35,7 +35,7 @@ OF_THE_PAPER = [
 
 
 def read(name, *overrides):
-    return configs.read(PAGES / name, overrides)
+    return read_page(PAGES / name, overrides)
 
 
 def changes(name, base):
@@ -123,7 +123,7 @@ def test_each_stage_starts_where_the_one_before_is_kept():
 
 @pytest.mark.parametrize("name", ["static_single.py", "static_multi.py"])
 def test_the_first_stages_start_from_imagenet(name):
-    assert start.is_resnet(read(name).init_from)
+    assert is_resnet(read(name).init_from)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_an_ablation_changes_what_it_says_and_nothing_else(variant, expected):
 def test_the_ablations_of_the_stages_leave_one_out():
     without = changes("ablation.py:no_static", "davis2016.py")
     assert without == {"init_from": read("static_single.py").init_from}
-    assert start.is_resnet(without["init_from"])
+    assert is_resnet(without["init_from"])
     assert changes("ablation.py:no_video", "static_single.py") == {}
 
 

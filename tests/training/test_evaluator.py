@@ -8,7 +8,7 @@ import small_run
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.davis import read_labels, read_split
-from ranet_jax.inference import state as tracks
+from ranet_jax.inference import state
 from ranet_jax.training import evaluator
 
 
@@ -110,10 +110,10 @@ def test_a_run_compiles_it_once(davis, small):
     model, params = small()
     evaluate = make(davis, model, frames=3, sequences=("cat", "dog", "eel"))
     first = dict(evaluate(params))
-    compiled = tracks.start._cache_size(), tracks.advance._cache_size()
+    compiled = state.start._cache_size(), state.advance._cache_size()
     assert dict(evaluate(params)) == first
     dict(evaluate(jax.tree.map(lambda leaf: np.asarray(leaf) * np.float32(1.5), params)))
-    assert (tracks.start._cache_size(), tracks.advance._cache_size()) == compiled
+    assert (state.start._cache_size(), state.advance._cache_size()) == compiled
     assert all(0 <= value <= 1 for value in first.values())
 
 
