@@ -2,7 +2,7 @@
 
 ranet train --config configs/online.py --workdir runs/online/horse --config.data.root=horse
 
-The static-image recipe at a tenth of its learning rate, on the one picture in `horse/image` and
+The static-image recipe at a tenth of its learning rate, on the one image in `horse/image` and
 its mask of the same name in `horse/mask`; the result is the network of that one video. To do the
 same to every video of a split, without keeping the networks:
 

@@ -3,7 +3,7 @@
 ranet train --config configs/ranet50.py:static --workdir runs/ranet50-static
 ranet train --config configs/ranet50.py:video --workdir runs/ranet50-video
 
-Photographs teach matching: every pair of views is warped from one picture. Videos teach what moves,
+Static images teach matching: every pair of views is warped from one image. Videos teach what moves,
 hides and comes back: from a template and clips of successive frames, each segmented from the
 network's own answer to the one before, with that frame in the template memory. The backbone stays
 what it was on ImageNet: without its gradient a step takes half as long.
@@ -16,7 +16,7 @@ what to change for a GPU.
 import paper
 
 VARIANTS = ("static", "video")
-PHOTOGRAPHS = (
+IMAGES = (
     ("images={root}/ECSSD/images,{root}/ECSSD/ground_truth_mask", 2.0),
     ("images={root}/DUTS_part/images,{root}/DUTS_part/masks", 1.0),
     ("images={root}/COCO_mini/images,{root}/COCO_mini/masks", 1.0),
@@ -46,8 +46,8 @@ def _static(config):
     config.steps = 3000
     config.model.depth = 50
     config.model.reduction_size = 1  # a third of the parameters, as in the paper's supplement
-    # One object of several: what looks like the object, and is not, is in the same picture.
-    config.data.update(sets=PHOTOGRAPHS, object_sampling="sampled")
+    # One object of several: what looks like the object, and is not, is in the same image.
+    config.data.update(sets=IMAGES, object_sampling="sampled")
     config.data.update(height=256, width=448, batch_size=4, workers=0, threads=2)
     # A crop of a frame kept at twice the size has the details that the frame would have lost.
     config.data.frame_scale = 2
@@ -66,10 +66,10 @@ def _video(config):
     config.init_from = "runs/ranet50-static"
     config.steps = 2000
     config.model.memory = 1  # the frame before, as the network segmented it
-    config.data.sets = VIDEOS + PHOTOGRAPHS  # photographs go on: few videos are soon known by heart
+    config.data.sets = VIDEOS + IMAGES  # images go on: few videos are soon known by heart
     config.data.update(height=384, width=672, batch_size=3)
     config.data.update(clip_length=3, max_frame_gap=6)
-    # Only the first frame of a clip has a previous mask with made-up mistakes.
+    # Only the first frame of a clip has a previous mask with made-up errors.
     config.data.update(extra_region_prob=0.2, missing_region_prob=0.1, occlusions=0.2)
     # Frames of a video differ less than the warps of the first stage.
     config.augment.update(warp=0.05, rotation=10.0, scale=(0.9, 1.1))

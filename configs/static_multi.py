@@ -2,7 +2,7 @@
 
 ranet train --config configs/static_multi.py --workdir runs/static_multi
 
-Softmax cross-entropy over background and objects; a photograph of one object trains too.
+Softmax cross-entropy over background and objects; an image of one object trains too.
 """
 
 import static_single
@@ -15,7 +15,7 @@ def get_config():
     config.model.mode = "multi"
     config.data.object_sampling = "multi"
     config.data.slots = 4  # not in the paper: most videos of DAVIS-2017 have no more
-    # Half of the 3,600 photographs of SOC's training set show no object and are never drawn.
+    # Half of the 3,600 images of SOC's training set show no object and are never drawn.
     config.data.sets += (("soc", 1_800.0), ("ilso", 1_000.0))
     config.eval.dataset = "davis2017"
     return config

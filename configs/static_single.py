@@ -2,7 +2,7 @@
 
 ranet train --config configs/static_single.py --workdir runs/static_single
 
-From one photograph of MSRA10K, ECSSD or HKU-IS and its mask come template and current frame, each
+From one image of MSRA10K, ECSSD or HKU-IS and its mask come template and current frame, each
 warped by itself; the previous mask is the current one, warped slightly once more.
 """
 

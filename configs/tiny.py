@@ -3,7 +3,7 @@
 ranet train --config configs/tiny.py --workdir runs/tiny --config.data.root=data
 
 Draws from the training videos of DAVIS-2016 in `data/DAVIS` (the official package) and from the
-photographs in `data/ECSSD`, both at once; six of the videos are left out, and J on their first ten
+images in `data/ECSSD`, both at once; six of the videos are left out, and J on their first ten
 frames shows whether it learns. Nothing here is the paper's: it is for seeing the machine run.
 """
 

@@ -60,7 +60,7 @@ def make_example(
 ) -> Example | None:
     """An example whose current frame is the given one.
 
-    A clip of one frame makes a pair of twins: template, current frame and previous mask are one
+    A clip of one frame is a static image: template, current frame and previous mask are all that
     image, for the device to warp apart. In a video the template is any other frame, and the
     previous mask that of a frame nearby, before or after. The step from there to the current frame
     leads on to the later frames of a clip (`settings.clip_length`).

@@ -1,11 +1,11 @@
 """Augmentation on the device: random warps and crops, every pixel interpolated once (paper 3.5).
 
-Whatever is done to a picture is composed into one sampling grid before a pixel is touched: from a
+Whatever is done to an image is composed into one sampling grid before a pixel is touched: from a
 position of the network's input, through flip, random crop, rotation and scale, and a thin-plate
 spline, into the object's box and so to the pixels that the host sent. The images are sampled
 bilinearly, the id masks by nearest neighbour; outside the source all is black background.
 
-Positions are (x, y) with -1 and 1 at the edges of the picture, as are displacements: 2 is the whole
+Positions are (x, y) with -1 and 1 at the edges of the image, as are displacements: 2 is the whole
 width or height.
 """
 
@@ -58,7 +58,7 @@ class HostBatch(TypedDict):
         later_images: RGB of the m frames after the current one; only in batches of clips, as what
             follows.
         later_ids: their slot numbers.
-        frame_box: `box` in pixels of the frame, which the canvas becomes where a picture on it is
+        frame_box: `box` in pixels of the frame, which the canvas becomes where an image on it is
             enlarged to fill it.
     """
 
@@ -119,7 +119,7 @@ def augment_each(
     """A random view of every example, by a key of its own (paper 3.5).
 
     Template and current frame each get a warp of their own; the flip is shared, for a mirrored
-    object is another object. Where the example is a pair of twins the previous mask gets a second,
+    object is another object. Where the example is a static image the previous mask gets a second,
     slight warp; every previous mask is coarsened, for at test time it is a network's answer.
 
     Args:

@@ -1,7 +1,7 @@
 """Sequential training: the frames of a clip one after the other, each from the network's own past.
 
 Of the first current frame the network is shown what the data says: the crop, and a previous mask
-with the mistakes of the augmentation. From there on it meets its own mistakes, as when it segments
+with the errors of the augmentation. From there on it meets its own errors, as when it segments
 a video: previous mask, crop and memory of each later frame are made from what it has just
 predicted. The gradient stops between frames.
 """
@@ -129,7 +129,7 @@ def later_frame(
     """A frame after the current one, cropped as at test time, and its masks.
 
     All current frames of a clip share the view that `augment_each` draws with the same key, so that
-    what moves between them is the video's own. A photograph moves by a slight warp, further with
+    what moves between them is the video's own. A static image moves by a slight warp, further with
     every frame. The box lies in the *warped frame*, of which `frame_box` cuts out what the network
     saw of the first one.
 

@@ -1,6 +1,6 @@
 """Where to look: positions of the network's input, through random warps, to pixels of a canvas.
 
-Positions are (x, y) with -1 and 1 at the edges of the picture, as are displacements: 2 is the whole
+Positions are (x, y) with -1 and 1 at the edges of the image, as are displacements: 2 is the whole
 width or height.
 """
 
@@ -105,7 +105,7 @@ def from_pixels(pixels: Positions, box: Box) -> Positions:
 def rotate_and_scale(
     positions: Positions, angle: jax.Array, zoom: jax.Array, aspect: float
 ) -> Positions:
-    """Where to sample so that the picture appears turned by `angle` (radians) and magnified by
+    """Where to sample so that the image appears turned by `angle` (radians) and magnified by
     `zoom` about its centre.
 
     `aspect` is width over height: a turn is one in pixels, not in shares of the sides.
@@ -130,7 +130,7 @@ def thin_plate_spline(positions: Positions, shifts: Displacements) -> Positions:
     between nodes.
 
     Args:
-        positions: (x, y), -1 to 1 over the picture.
+        positions: (x, y), -1 to 1 over the image.
         shifts: the shift of each point of `control_points()`.
     """
     coefficients = jnp.asarray(_spline_inverse(), jnp.float32) @ shifts
