@@ -15,9 +15,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from ranet_jax.array_typing import HostFrame, HostMask, Params
-from ranet_jax.checkpoints import checkpoint as checkpoints
+from ranet_jax.checkpoints.checkpoint import load, resolve, trained_at
 from ranet_jax.errors import InputError
-from ranet_jax.inference import state as tracks
+from ranet_jax.inference import state
 from ranet_jax.inference.letterbox import (
     Letterbox,
     letterbox,
@@ -95,7 +95,7 @@ class Segmenter:
         self._size, self._frame_scale = tuple(size), frame_scale
         self._frame_size = size[0] * frame_scale, size[1] * frame_scale
         self._devices = list(devices or jax.local_devices()[:1])
-        self._state: tracks.VideoState | None = None
+        self._state: state.VideoState | None = None
         self._values, self._given = None, []
 
     @classmethod
@@ -114,9 +114,9 @@ class Segmenter:
             InputError: as `checkpoints.checkpoint.load` does, and for impossible settings.
         """
         # Once for both: the best checkpoint of a run that is still going may be another one later.
-        path = checkpoints.resolve(checkpoint)
-        model, params = checkpoints.load(path, precision)
-        return cls(model, params, **(checkpoints.trained_at(path) | settings))
+        path = resolve(checkpoint)
+        model, params = load(path, precision)
+        return cls(model, params, **(trained_at(path) | settings))
 
     def init(
         self, frame: HostFrame | Sequence[HostFrame], mask: HostMask | Sequence[HostMask]
@@ -177,7 +177,7 @@ class Segmenter:
             ]
         )
         fitted = jax.device_put(fitted, self._by_video)
-        self._state, labels, self._values = tracks.advance(
+        self._state, labels, self._values = state.advance(
             self._model, self._params, self._state, fitted, self._size
         )
         labels = np.asarray(labels)
@@ -215,9 +215,9 @@ class Segmenter:
         first = int(np.flatnonzero(valid.any(axis=1))[-1]) + 1
         needed = -(-len(added) // self._slots)
         if first + needed > valid.shape[0]:
-            self._state = tracks.with_tracks(self._state, bucket(first + needed))
+            self._state = state.with_tracks(self._state, bucket(first + needed))
         new = self._start([frame], [mask], [added], [self._geometries[video]], needed)
-        self._state = tracks.join(self._state, new, video, first)
+        self._state = state.join(self._state, new, video, first)
         self._ids[video] = present | dict(enumerate(added, first * self._slots + 1))
 
     def probability_maps(self, video: int = 0) -> dict[int, Float[np.ndarray, "height width"]]:
@@ -248,7 +248,7 @@ class Segmenter:
 
     def _start(
         self, frames, masks, ids, geometries: list[Letterbox], count: int
-    ) -> tracks.VideoState:
+    ) -> state.VideoState:
         """Encodes first frames: `count` tracks in each video, slots filled with `ids` in order."""
         labels = [
             letterbox_labels(slot_labels(m, i), g)
@@ -260,7 +260,7 @@ class Segmenter:
         # One video added to a batch cannot be split; every device starts it.
         placement = self._by_video if len(frames) == len(self._geometries) else self._everywhere
         inputs = jax.device_put((np.stack(fitted), np.stack(labels), valid), placement)
-        return tracks.start(self._model, self._params, *inputs, self._size)
+        return state.start(self._model, self._params, *inputs, self._size)
 
     def _require_init(self) -> None:
         if self._state is None:

@@ -24,11 +24,11 @@ class ShiftingSegmenter:
         MADE.append(self.made_with)
 
     def init(self, frame, mask):
-        self.labels = mask
+        (self.labels,) = mask
 
     def step(self, frame):
         self.labels = np.roll(self.labels, 1, axis=1)
-        return self.labels
+        return [self.labels]
 
     def probability_maps(self):
         return {1: (self.labels == 1).astype(np.float32)}
@@ -47,8 +47,8 @@ def network(monkeypatch):
             raise InputError("The checkpoint broken cannot be read.")
         return f"model of {path} in {precision}", "params"
 
-    def convert(source, out, objects):
-        return f"converted {source} to {out} for {objects}"
+    def convert(source, out, mode):
+        return f"converted {source} to {out} for {mode}"
 
     monkeypatch.setattr("ranet_jax.checkpoints.checkpoint.load", load)
     monkeypatch.setattr("ranet_jax.checkpoints.checkpoint.trained_at", lambda path: {})
@@ -232,7 +232,7 @@ SLOW_RUN = """
             time.sleep(0.02)
             return self.labels
         def probability_maps(self):
-            return {1: np.full(self.labels.shape, 0.5, np.float32)}
+            return {1: np.full(self.labels[0].shape, 0.5, np.float32)}
 
     sys.modules["ranet_jax.inference.segmenter"] = types.SimpleNamespace(
         Segmenter=Segmenter, NETWORK_SIZE=(64, 96)

@@ -10,7 +10,7 @@ from PIL import Image
 from small_videos import first_mask, frames, make_folder, make_video, message_of, read_all
 
 from ranet_jax.errors import InputError
-from ranet_jax.inference.video import segment_video
+from ranet_jax.inference.video import segment_video, track, track_batch
 from ranet_jax.io.masks import read_mask, write_mask
 from ranet_jax.io.video_reader import open_video
 
@@ -40,6 +40,48 @@ class ShiftingSegmenter:
     def probability_maps(self):
         present = np.unique(self.labels[self.labels > 0])
         return {int(i): (self.labels == i).astype(np.float32) * 0.5 for i in present}
+
+
+def named(images):
+    return [(f"{index:05d}", image) for index, image in enumerate(images)]
+
+
+def test_tracking_takes_masks_at_any_frame():
+    """Objects join at the frames that have a mask of them, in front of those already there."""
+    joining = np.zeros_like(first_mask())
+    joining[8:18, 3:10] = 4
+    masks = {"00000": first_mask(), "00002": joining}
+    names, images, labels = zip(*track(ShiftingSegmenter(), named(frames(4)), masks), strict=True)
+    assert names == ("00000", "00001", "00002", "00003")
+    np.testing.assert_array_equal(images, frames(4))
+    before = np.roll(first_mask(), 2, axis=1)
+    expected = np.where(joining > 0, joining, before)
+    np.testing.assert_array_equal(labels[2], expected)
+    np.testing.assert_array_equal(labels[3], np.roll(expected, 1, axis=1))
+
+
+def test_tracking_one_mask_is_that_of_the_first_frame():
+    alone = list(track(ShiftingSegmenter(), named(frames(2)), first_mask()))
+    np.testing.assert_array_equal(alone[0][2], first_mask())
+    assert len(alone) == 2
+
+
+def test_videos_of_a_batch_end_one_by_one(fake_segmenter):
+    videos = [named(frames(3)), named(frames(1)), named(frames(2))]
+    steps = list(track_batch(fake_segmenter(), videos, [first_mask()] * 3))
+    assert [[item and item[0] for item in step] for step in steps] == [
+        ["00000"] * 3,
+        ["00001", None, "00001"],
+        ["00002", None, None],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "message"),
+    [(0, {}, "no frames"), (1, {}, "has no mask"), (2, {"00001": 1}, "00000, has no mask")],
+)
+def test_tracking_needs_a_first_frame_and_its_mask(images, masks, message):
+    assert message in message_of(lambda: list(track(no_network(), named(frames(images)), masks)))
 
 
 def test_results_are_named_as_the_frames(tmp_path):

@@ -14,7 +14,7 @@ from small_videos import drifting_squares as clip
 from small_videos import segment
 
 from ranet_jax import InputError, Segmenter
-from ranet_jax.inference import state as tracks
+from ranet_jax.inference.state import with_tracks
 from ranet_jax.models.ranet import RANet
 
 SIZE = (96, 160)
@@ -276,7 +276,7 @@ def test_growing_tracks_keeps_the_old_ones(multi):
     segmenter = Segmenter(*multi, size=SIZE)
     segmenter.init(images[0], labels[0])
     state = segmenter._state
-    grown = tracks.with_tracks(state, 4)
+    grown = with_tracks(state, 4)
     assert grown.valid.shape == (1, 4, 2) and grown.template.features.shape[0] == 4
     np.testing.assert_array_equal(grown.template.features[:1], state.template.features)
     np.testing.assert_array_equal(grown.boxes[0, :1], state.boxes[0])

@@ -8,7 +8,7 @@ import pytest
 from small_videos import drifting_squares, segment
 
 from ranet_jax import InputError, Segmenter
-from ranet_jax.inference import state as tracks
+from ranet_jax.inference.state import crop_masks
 from ranet_jax.models.memory import pool_masks
 
 SIZE = (96, 160)
@@ -62,7 +62,7 @@ def test_slot_one_holds_the_previous_frame_as_it_was_seen(small, mode, ids):
         np.testing.assert_array_equal(state.template.features[:, 0], before.features[:, 0])
         np.testing.assert_array_equal(state.template.masks[:, :, 0], before.masks[:, :, 0])
         assert np.abs(state.template.features[:, 1] - before.features[:, 1]).max() > 0
-        seen = tracks.crop_masks(state.labels, boxes, state.valid, SIZE)
+        seen = crop_masks(state.labels, boxes, state.valid, SIZE)
         np.testing.assert_allclose(state.template.masks[:, :, 1], pool_masks(seen), atol=1e-6)
 
 

@@ -6,8 +6,8 @@ import oracle
 import pytest
 
 from ranet_jax import Segmenter
-from ranet_jax.inference import state as tracks
 from ranet_jax.inference.letterbox import Letterbox, letterbox, letterbox_labels
+from ranet_jax.inference.state import VideoState, advance
 
 # The networks of the two paths are compiled in different processes where there are several.
 SEQUENCES = [
@@ -73,10 +73,10 @@ def segment_alone(segmenter, template, image, previous, box):
     """Labels of a frame from a given previous map and its box, at the network's size."""
     state = segmenter._state
     # Advancing gives its state away.
-    given = tracks.VideoState(
+    given = VideoState(
         type(state.template)(*map(jnp.array, template)),
         jnp.array(state.valid),
         jnp.asarray(previous)[None],
         jnp.asarray(box)[None, None],
     )
-    return np.asarray(tracks.advance(segmenter._model, segmenter._params, given, image[None])[1])[0]
+    return np.asarray(advance(segmenter._model, segmenter._params, given, image[None])[1])[0]
