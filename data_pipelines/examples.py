@@ -154,7 +154,7 @@ def assign_slots(
     """Which slot each id goes to; 0 leaves an object out.
 
     Args:
-        template: share of the frame of each object in the template.
+        template: fraction of the frame of each object in the template.
         current: the same in the current frame.
         rng: draws the objects and their order.
         settings: what counts as an object.
@@ -228,7 +228,7 @@ class _View:
             raise CorruptImageError(self._name, error.strerror or str(error)) from None
 
     def areas(self) -> dict[int, float]:
-        """Share of the frame of each object there is."""
+        """Fraction of the frame of each object there is."""
         peak = int(self.ids.max())
         if peak <= 16:  # Counting each is faster than a histogram, which widens every pixel.
             counts = [0] + [np.count_nonzero(self.ids == i) for i in range(1, peak + 1)]

@@ -69,7 +69,7 @@ class Loader:
             process_count: number of processes.
             workers: processes that make batches; 0 makes them in this one.
             threads: threads that do so in each of these processes.
-            max_corrupt: the largest share of unreadable frames to put up with.
+            max_corrupt: the largest fraction of unreadable frames to put up with.
 
         Raises:
             InputError: the numbers do not fit together, or a source is empty.
@@ -94,8 +94,8 @@ class Loader:
         total = sum(weight for _, weight in sources)
         stream = grain.MapDataset.mix(streams, [weight / total for _, weight in sources])
         examples = stream.seed(_seed(seed, -1)).random_map(_Maker(self._sources, settings))
-        share = examples[process_index::process_count]
-        self._batches = share.batch(batch_size, drop_remainder=True, batch_fn=_Stack(local_devices))
+        shard = examples[process_index::process_count]
+        self._batches = shard.batch(batch_size, drop_remainder=True, batch_fn=_Stack(local_devices))
         self._fingerprint = json.dumps(
             {
                 "sources": [[len(s.lengths), sum(s.lengths), weight] for s, weight in sources],

@@ -22,7 +22,9 @@ Size = tuple[int, int]  # height and width, pixels
 
 # Pixels and masks at the network's size.
 Frame = Float[Array, "b H W 3"]  # RGB in [0, 1]
-ObjectMasks = Float[Array, "b n H W"]  # share of each pixel that belongs to the object, in [0, 1]
+ObjectMasks = Float[
+    Array, "b n H W"
+]  # fraction of each pixel that belongs to the object, in [0, 1]
 Logits = Float[Array, "b n H W"]
 Probabilities = Float[Array, "b n H W"]
 Labels = UInt8[Array, "b H W"]  # slot numbers: 0 background, 1..n objects
@@ -36,7 +38,7 @@ FeatureMap = Float[Array, "b h w c"]
 # Matching.
 Features = Float[Array, "b h w c"]  # l2-normalized over c
 Template = Float[Array, "b t k c"]  # pooled to the template grid, not normalized again
-TemplateMasks = Float[Array, "b n t k"]  # area share of each object in each template cell
+TemplateMasks = Float[Array, "b n t k"]  # area fraction of each object in each template cell
 SimilarityMaps = Float[Array, "b h w m"]
 RankedMaps = Float[Array, "b n h w r"]
 Weights = Float[

@@ -43,10 +43,10 @@ def network_inputs(
     encode = jax.jit(lambda p, f, m: model.apply({"params": p}, f, m, method="encode_template"))
     pooled = encode(params, image(clip.frames[0]), jnp.ones((1, 1, *size))).features[:, 0]
     pooled = jnp.repeat(pooled, samples, axis=0)
-    shares, everywhere = masks(template_labels), jnp.ones(samples, bool)
-    template = first_template(pooled, shares, model.memory)
+    areas, everywhere = masks(template_labels), jnp.ones(samples, bool)
+    template = first_template(pooled, areas, model.memory)
     for slot in range(1, 1 + model.memory):
-        template = remember(template, pooled, shares, slot, everywhere)
+        template = remember(template, pooled, areas, slot, everywhere)
     current = jnp.repeat(image(clip.frames[1]), samples, axis=0)
     return NetworkInputs(template, current, masks(previous), jnp.ones((samples, slots), bool))
 

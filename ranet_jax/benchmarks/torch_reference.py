@@ -62,7 +62,7 @@ def fastest_step(
     """One step of the PyTorch network, in the memory layout that is faster here.
 
     Args:
-        template: features [b, k, c] and shares [b, n, k].
+        template: features [b, k, c] and areas [b, n, k].
         frame: RGB in [0, 1], [b, H, W, 3].
         previous_masks: [b, n, H, W].
         threads: how many PyTorch may use.
@@ -149,23 +149,23 @@ class TorchRANet(nn.Module):
         )
 
     def encode_template(self, frame: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Frame [b, 3, H, W] and masks [b, n, H, W] -> features [b, k, c] and shares [b, n, k]."""
+        """Frame [b, 3, H, W] and masks [b, n, H, W] -> features [b, k, c] and areas [b, n, k]."""
         features = F.adaptive_avg_pool2d(self._encode(self.base_model(frame)), TEMPLATE_GRID)
-        shares = F.adaptive_avg_pool2d(masks, TEMPLATE_GRID)
-        return features.flatten(2).transpose(1, 2), shares.flatten(2)
+        areas = F.adaptive_avg_pool2d(masks, TEMPLATE_GRID)
+        return features.flatten(2).transpose(1, 2), areas.flatten(2)
 
     def segment(
         self, template: tuple[Tensor, Tensor], frame: Tensor, previous_masks: Tensor
     ) -> Tensor:
         """Logits [b, n, H, W] of a frame [b, 3, H, W], given the masks of the frame before it."""
-        features, shares = template
+        features, areas = template
         b, n = previous_masks.shape[:2]
         levels = self.base_model(frame)
         current = self._encode(levels)
         h, w = current.shape[2:]
         similarity = (features @ current.flatten(2)).reshape(b, -1, h, w)
         select = self._single_streams if self.mode == "single" else self._multi_streams
-        merged = [self._merge(stream.flatten(0, 1)) for stream in select(similarity, shares)]
+        merged = [self._merge(stream.flatten(0, 1)) for stream in select(similarity, areas)]
         previous = F.adaptive_avg_pool2d(previous_masks.flatten(0, 1)[:, None], merged[0].shape[2:])
         x = torch.cat([self._laterals(levels, 3, n), *merged, previous], 1)
         x = double(self.R1(x))
@@ -201,18 +201,18 @@ class TorchRANet(nn.Module):
         swapped = F.adaptive_max_pool2d(similarity, TEMPLATE_GRID).flatten(2).transpose(1, 2)
         return F.relu(self.Ranking(swapped.unflatten(2, TEMPLATE_GRID)).flatten(1))
 
-    def _single_streams(self, similarity: Tensor, shares: Tensor) -> list[Tensor]:
-        share = shares[:, 0]
-        background = (1 - share >= HARD_BACKGROUND).to(share.dtype)
+    def _single_streams(self, similarity: Tensor, areas: Tensor) -> list[Tensor]:
+        area = areas[:, 0]
+        background = (1 - area >= HARD_BACKGROUND).to(area.dtype)
         streams = []
-        for weights, gate in ((share, share != 0), (background, background)):
+        for weights, gate in ((area, area != 0), (background, background)):
             maps = similarity * weights[..., None, None]
             scores = maps.amax((2, 3)) + RANK_GAIN * self._rank(maps) * gate
             streams.append(_best(maps, scores)[:, None])
         return streams
 
-    def _multi_streams(self, similarity: Tensor, shares: Tensor) -> list[Tensor]:
-        weights = torch.cat([1 - shares.sum(1, keepdim=True), shares], 1)
+    def _multi_streams(self, similarity: Tensor, areas: Tensor) -> list[Tensor]:
+        weights = torch.cat([1 - areas.sum(1, keepdim=True), areas], 1)
         rank = self._rank(similarity)
         maps = [similarity * w[..., None, None] for w in weights.unbind(1)]
         scores = [

@@ -31,7 +31,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
         "--combine",
         dest="aggregation",
         choices=("softmax", "argmax"),
-        help="how objects share out a frame (default: the checkpoint's own setting)",
+        help="how the objects' probabilities are combined (default: the checkpoint's setting)",
     )
     parser.add_argument(
         "--memory",

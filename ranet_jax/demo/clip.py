@@ -162,7 +162,8 @@ def _place(
 ) -> np.ndarray:
     """The cut-out in a frame, float32 [height, width, 4]: bent, scaled, turned and moved.
 
-    `x`, `y` place its centre in shares of the frame, `bend` is the swing in shares of its height.
+    `x`, `y` place its center in fractions of the frame, `bend` is the swing in fractions of its
+    height.
     """
     h, w = cutout.shape[:2]
     down, right = np.mgrid[:height, :width].astype(np.float32)

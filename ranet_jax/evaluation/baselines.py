@@ -46,12 +46,12 @@ class CopySegmenter:
 
 
 class _Video(NamedTuple):
-    """What is kept of a video: K template cells and the share of each of l labels in them."""
+    """What is kept of a video: K template cells and the fraction of each of l labels in them."""
 
     geometry: Letterbox
     ids: list[int]
     features: Float[Array, "k c"]
-    shares: Float[Array, "k l"]
+    fractions: Float[Array, "k l"]
 
 
 class MatchingSegmenter:
@@ -92,13 +92,13 @@ class MatchingSegmenter:
         labels = letterbox_labels(mask, geometry)
         grid = (self._size[0] // _STRIDE, self._size[1] // _STRIDE)
         one_hot = (labels[..., None] == np.array(ids)).astype(np.float32)
-        shares = average_pool(jnp.asarray(one_hot)[None], grid).reshape(-1, len(ids))
+        fractions = average_pool(jnp.asarray(one_hot)[None], grid).reshape(-1, len(ids))
         features = _features(self._backbone, self._params, self._fitted(frame, geometry))
-        return _Video(geometry, ids, features.reshape(-1, features.shape[-1]), shares)
+        return _Video(geometry, ids, features.reshape(-1, features.shape[-1]), fractions)
 
     def _next(self, frame: HostFrame, video: _Video) -> HostMask:
         features = _features(self._backbone, self._params, self._fitted(frame, video.geometry))
-        values = _match(features, video.features, video.shares, self._size)
+        values = _match(features, video.features, video.fractions, self._size)
         labels = unletterbox_largest(np.asarray(values), video.geometry)
         return np.array(video.ids)[labels]
 
@@ -116,12 +116,12 @@ def _features(backbone: ResNet, params: Params, frame: Frame) -> FeatureMap:
 def _match(
     features: FeatureMap,
     template: Float[Array, "k c"],
-    shares: Float[Array, "k l"],
+    fractions: Float[Array, "k l"],
     size: tuple[int, int],
 ) -> Float[Array, "l H W"]:
     """The value of each label at every pixel; they add up to 1."""
     similarity = jnp.einsum("bhwc,kc->bhwk", features, template, precision=lax.Precision.HIGHEST)
     best, cells = lax.top_k(similarity, BEST_CELLS)
     votes = jax.nn.softmax(best / TEMPERATURE, axis=-1)
-    values = jnp.sum(votes[..., None] * shares[cells], axis=-2)
+    values = jnp.sum(votes[..., None] * fractions[cells], axis=-2)
     return jnp.moveaxis(resize_half_pixel(values, size)[0], -1, 0)

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, UInt8
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import bitmasks
 
-BOUNDARY_TOLERANCE = 0.008  # share of the image diagonal
+BOUNDARY_TOLERANCE = 0.008  # fraction of the image diagonal
 # A batch of masks should fit, with its working copies, into the second-level cache of a core.
 _BATCH_WORDS = 6144
 _FRAMES_AT_ONCE = 8
@@ -26,7 +26,7 @@ class Statistics(NamedTuple):
     """What the DAVIS evaluations say of a measure over the frames of a sequence."""
 
     mean: float
-    recall: float  # share of the frames above 0.5
+    recall: float  # fraction of the frames above 0.5
     decay: float  # mean of the first quarter less the mean of the last
 
 
@@ -36,8 +36,8 @@ def boundary_radius(height: int, width: int, tolerance: float = BOUNDARY_TOLERAN
     Args:
         height: of the image, in pixels.
         width: of the image, in pixels.
-        tolerance: share of the image diagonal, rounded up to whole pixels; from 1 on, a number of
-            pixels.
+        tolerance: fraction of the image diagonal, rounded up to whole pixels; from 1 on, a number
+            of pixels.
     """
     return ceil(tolerance if tolerance >= 1 else tolerance * hypot(height, width))
 
@@ -236,8 +236,8 @@ def _count(cells: np.ndarray) -> np.ndarray:
 def _f_measure(matched: Int[np.ndarray, "t 2"], sizes: Int[np.ndarray, "t 2"]) -> np.ndarray:
     """F from the boundary pixels of both sides and how many of them the other side matches.
 
-    An empty boundary has nothing unmatched; against a filled one, though, the other share is 0.
+    An empty boundary has nothing unmatched; against a filled one, though, the other fraction is 0.
     """
-    shares = np.where(sizes > 0, matched / np.maximum(sizes, 1), 1.0)
-    total = shares.sum(axis=1)
-    return 2 * shares.prod(axis=1) / np.where(total > 0, total, 1.0)
+    fractions = np.where(sizes > 0, matched / np.maximum(sizes, 1), 1.0)
+    total = fractions.sum(axis=1)
+    return 2 * fractions.prod(axis=1) / np.where(total > 0, total, 1.0)

@@ -11,7 +11,7 @@ from ranet_jax.io.masks import MAX_OBJECTS
 
 Point = tuple[float, float]
 _FEWEST_POINTS = 3
-# A click this near the first point, as a share of the frame's longer side, closes the outline.
+# A click this near the first point, as a fraction of the frame's longer side, closes the outline.
 _CLOSING_DISTANCE = 0.015
 
 
