@@ -32,7 +32,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="list every setting with its range and meaning, and stop",
     )
     parser.add_argument(
-        "--config", required=True, metavar="PAGE.py[:VARIANT]", help="the config file, see configs/"
+        "--config",
+        required=True,
+        metavar="PAGE[:VARIANT]",
+        help="a config of this package by its name, such as davis2016, or the path of one's own",
     )
     parser.add_argument("--workdir", type=Path, help="folder of the run: checkpoints, logs, plots")
     parser.add_argument(
