@@ -19,6 +19,7 @@ from data_pipelines.config import DataConfig
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
+from ranet_jax.io.paths import local
 
 
 def open_source(
@@ -41,12 +42,14 @@ def open_source(
             raise InputError(f"{name} names one folder: write images=IMAGES,MASKS.")
         return sources.image_folder(images, masks)
     if separator and kind == "videos":
-        folder, _, split = rest.partition(":")
+        store, mark, place = rest.rpartition("://")
+        folder, _, split = place.partition(":")
+        folder = store + mark + folder
         return sources.video_folder(folder, split=split or None, exclude=exclude)
     if separator:
         raise InputError(f"{name} is no dataset: before the = goes videos or images.")
     package, _, split = name.partition(":")
-    builder = builders.builder(package, Path(data_dir).expanduser())
+    builder = builders.builder(package, local(data_dir).expanduser())
     return built_sources.TfdsSource(builder, split or "train", exclude=exclude)
 
 

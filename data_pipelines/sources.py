@@ -7,7 +7,6 @@ say.
 """
 
 import dataclasses
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +17,7 @@ from jaxtyping import Int, UInt8
 from ranet_jax.errors import InputError
 from ranet_jax.io.davis_lists import read_list
 from ranet_jax.io.images import encode_image
+from ranet_jax.io.paths import as_path, is_address
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".webp")
@@ -76,11 +76,11 @@ class FolderSource:
 
     def image(self, clip: int, frame: int) -> bytes:
         """The image file."""
-        return Path(self.files[clip][frame][0]).read_bytes()
+        return as_path(self.files[clip][frame][0]).read_bytes()
 
     def mask(self, clip: int, frame: int) -> bytes:
         """The mask file."""
-        return Path(self.files[clip][frame][1]).read_bytes()
+        return as_path(self.files[clip][frame][1]).read_bytes()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +154,7 @@ def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "aut
     Raises:
         InputError: a folder is missing, or no image has a mask.
     """
-    shared = Path(images).resolve() == Path(masks).resolve()
+    shared = _resolved(images) == _resolved(masks)
     image_files = _files_by_stem(images, IMAGE_SUFFIXES[:2] if shared else IMAGE_SUFFIXES)
     mask_files = _files_by_stem(masks, MASK_SUFFIXES)
     pairs = [
@@ -195,7 +195,7 @@ def video_folder(
         InputError: a folder or the list is missing, a listed video is missing, no video is left, or
             there is no frame with a mask.
     """
-    root = Path(root)
+    root = as_path(root)
     images, masks = (_resolution_folder(root / part) for part in ("JPEGImages", "Annotations"))
     names = sorted(path.name for path in images.iterdir() if path.is_dir())
     if split is not None:
@@ -231,10 +231,16 @@ def without(names: Sequence[str], exclude: Collection[str], source: str) -> list
     return kept
 
 
+def _resolved(folder: str | Path) -> Path:
+    path = as_path(folder)
+    return path if is_address(path) else path.resolve()
+
+
 def _files_by_stem(folder: str | Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    if not os.path.isdir(folder):
+    folder = as_path(folder)
+    if not folder.is_dir():
         raise InputError(f"{folder} is no folder: check the path.")
-    found = [path for path in Path(folder).iterdir() if path.suffix.lower() in suffixes]
+    found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes]
     # Of two files of one name the one whose ending is listed first.
     found.sort(key=lambda path: suffixes.index(path.suffix.lower()), reverse=True)
     return {path.stem: path for path in found}

@@ -13,6 +13,8 @@ MODULES = {
     "train": ("grain", "ml_collections", "requests", "simplejpeg", "tensorflow_datasets"),
     "plots": ("matplotlib",),
     "demo": ("skimage",),
+    "gcs": ("gcsfs",),
+    "s3": ("s3fs",),
 }
 
 

@@ -40,6 +40,7 @@ pytest_plugins = [
     "fixtures.davis_roots",
     "fixtures.notebooks",
     "fixtures.small_configs",
+    "fixtures.store",
 ]
 
 

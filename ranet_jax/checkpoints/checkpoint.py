@@ -18,6 +18,7 @@ from ranet_jax.array_typing import Params
 from ranet_jax.checkpoints import manager, quantized
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, refuse_existing
+from ranet_jax.io.paths import absolute
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
 
@@ -41,7 +42,7 @@ def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> No
     Raises:
         InputError: if `path` exists or cannot be written.
     """
-    path = Path(path).absolute()
+    path = absolute(path)
     refuse_existing(path)
     settings = {"model": settings_of(model), "trained": trained}
     items = ocp.args.Composite(
@@ -229,7 +230,7 @@ def resolve(path: Path | str) -> Path:
     Raises:
         InputError: if `default` was asked for and is missing from the installation.
     """
-    path = quantized.resolve(path).absolute()
+    path = absolute(quantized.resolve(path))
     folder = path / manager.FOLDER
     return manager.best(folder) if folder.is_dir() else path
 

@@ -16,6 +16,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder
+from ranet_jax.io.paths import absolute
 
 FOLDER = "checkpoints"  # in the folder of a run
 SCORE = "J"  # the mean over held-out objects, by which the best checkpoint is known
@@ -56,7 +57,7 @@ class RunCheckpoints:
         """
         if keep < 1:
             raise InputError(f"{keep} checkpoints cannot be kept: choose 1 or more.")
-        self._folder = make_output_folder(Path(folder).absolute())
+        self._folder = make_output_folder(absolute(folder))
         policies = [
             preservation_policy.LatestN(keep),
             preservation_policy.BestN(get_metric_fn=_score, n=1),
@@ -163,14 +164,14 @@ def best(folder: Path) -> Path:
     Raises:
         InputError: no checkpoint is complete.
     """
-    manager = _manager(Path(folder).absolute(), create=False, save_root_metadata=False)
+    manager = _manager(absolute(folder), create=False, save_root_metadata=False)
     try:
         step = manager.best_step()
     finally:
         manager.close()
     if step is None:
         raise InputError(f"There is no complete checkpoint in {folder} yet.")
-    return Path(folder) / str(step)
+    return absolute(folder) / str(step)
 
 
 def handlers() -> dict[str, ocp.CheckpointHandler]:

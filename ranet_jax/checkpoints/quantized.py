@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from ranet_jax.array_typing import Params
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, refuse_existing, replacing
+from ranet_jax.io.paths import absolute, as_path
 
 DEFAULT = "default"
 LIMIT = 40_000_000  # bytes; what a repository can carry
@@ -95,7 +96,7 @@ def save(
         InputError: if `path` exists, cannot be written or has another suffix, a parameter is not
             finite, or the network is too large for the limit.
     """
-    path = Path(path).absolute()
+    path = absolute(path)
     if path.suffix != ".npz":
         raise InputError(f"{path.name} is no name for a packed checkpoint: let it end in .npz.")
     refuse_existing(path)
@@ -128,7 +129,7 @@ def load(path: Path | str) -> tuple[dict[str, Any], Params]:
     Raises:
         InputError: if the file is missing, damaged, or something else.
     """
-    path = Path(path)
+    path = as_path(path)
     settings, arrays = _read(path, everything=True)
     kernels = [name.removesuffix(_VALUES) for name in arrays if name.endswith(_VALUES)]
     parts = (_VALUES, _LOW, _SCALES)
@@ -150,14 +151,14 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     Raises:
         InputError: as `load` does.
     """
-    return _read(Path(path), everything=False)[0]
+    return _read(as_path(path), everything=False)[0]
 
 
 def is_packed(path: Path | str) -> bool:
     """Whether that is a file written by `save`, by its list of contents alone."""
     try:
-        with zipfile.ZipFile(path) as file:
-            return _SETTINGS in file.namelist()
+        with as_path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+            return _SETTINGS in archive.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
 
@@ -169,7 +170,7 @@ def resolve(name: Path | str) -> Path:
         InputError: if `default` was asked for and is missing from the installation.
     """
     if str(name) != DEFAULT or Path(name).exists():
-        return Path(name)
+        return as_path(name)
     shipped = Path(__file__).parents[1] / "weights" / "default.npz"
     if not shipped.is_file():
         raise InputError(
@@ -226,10 +227,11 @@ def _read(path: Path, everything: bool) -> tuple[dict[str, Any], dict[str, np.nd
     """The settings, and all arrays by name if asked for."""
     if not path.is_file():
         raise InputError(f"There is no packed checkpoint {path}; `ranet pack` makes one.")
-    if not zipfile.is_zipfile(path):
-        raise _not_packed(path)
     try:
-        with zipfile.ZipFile(path) as file:
+        with path.open("rb") as opened:
+            if not zipfile.is_zipfile(opened):
+                raise _not_packed(path)
+            file = zipfile.ZipFile(opened)
             names = file.namelist()
             if _SETTINGS not in names:
                 raise _not_packed(path)

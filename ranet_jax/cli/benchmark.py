@@ -2,11 +2,11 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ranet_jax.benchmarks.latency import run_benchmark
 from ranet_jax.checkpoints import checkpoint
+from ranet_jax.cli.parsers import local_path
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import STAGES
@@ -83,7 +83,7 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="alternate with a PyTorch network of the same layers, on the CPU",
     )
-    parser.add_argument("--out", type=Path, help="a JSON file for all figures")
+    parser.add_argument("--out", type=local_path, help="a JSON file for all figures")
     parser.set_defaults(run=run)
 
 

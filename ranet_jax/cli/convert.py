@@ -1,9 +1,8 @@
 """`ranet convert`: published weights in, a checkpoint out."""
 
 import argparse
-from pathlib import Path
 
-from ranet_jax.cli.parsers import new_parser
+from ranet_jax.cli.parsers import local_path, new_parser, path_or_address
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -14,8 +13,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "Turn published weights (RANet or a torchvision ResNet) into a checkpoint.",
         "ranet convert RANet_video_single.pth ranet-single --objects single",
     )
-    parser.add_argument("source", type=Path, help=".pth, or .npz under the same names")
-    parser.add_argument("out", type=Path, help="folder for the checkpoint")
+    parser.add_argument("source", type=local_path, help=".pth, or .npz under the same names")
+    parser.add_argument("out", type=path_or_address, help="folder for the checkpoint")
     parser.add_argument(
         "--objects",
         choices=("single", "multi"),

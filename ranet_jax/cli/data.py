@@ -10,6 +10,7 @@ from data_pipelines import DEFAULT_DATA_DIR
 from data_pipelines.config import Crops, DataConfig, ObjectSampling
 from ranet_jax import extras
 from ranet_jax.cli.compile_cache import add_cache_argument
+from ranet_jax.cli.parsers import local_path
 from ranet_jax.errors import InputError
 
 _SETTING_OPTIONS = ("height", "width", "slots", "object_sampling", "crops", "jitter")
@@ -34,7 +35,7 @@ def _add_build(commands: Any) -> None:
     parser.add_argument("name", help="msra10k, ecssd, hku_is, soc, ilso, davis/2016 or davis/2017")
     parser.add_argument(
         "--manual-dir",
-        type=Path,
+        type=local_path,
         help="folder with the archives or what they unpack to; without it, sets that are offered "
         "for direct download are fetched",
     )
@@ -52,7 +53,9 @@ def _add_preview(commands: Any) -> None:
     _add_data_options(parser, batch_size=2)
     parser.add_argument("--rows", type=int, default=6, help="examples on the sheet (default 6)")
     parser.add_argument("--tile", type=int, default=288, help="width of an image (default 288)")
-    parser.add_argument("--out", type=Path, default=Path("preview.png"), help="the PNG to write")
+    parser.add_argument(
+        "--out", type=local_path, default=Path("preview.png"), help="the PNG to write"
+    )
     add_cache_argument(parser)
     parser.set_defaults(run=preview)
 
@@ -76,6 +79,7 @@ def _add_bench(commands: Any) -> None:
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir",
+        type=local_path,
         default=None,
         help=f"where built sets are kept (default {DEFAULT_DATA_DIR})",
     )

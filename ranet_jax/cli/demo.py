@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ranet_jax import extras
 from ranet_jax.cli.network_arguments import add_network_arguments, segmenter_settings
-from ranet_jax.cli.parsers import new_parser
+from ranet_jax.cli.parsers import local_path, new_parser
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -17,7 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "ranet demo --out demo-out --objects 2",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("demo-out"), help="folder (default: %(default)s)"
+        "--out", type=local_path, default=Path("demo-out"), help="folder (default: %(default)s)"
     )
     parser.add_argument(
         "--frames", type=int, default=24, help="length of the clip (default: %(default)s)"

@@ -14,6 +14,7 @@ from ranet_jax.cli.network_arguments import (
     online_settings,
     segmenter_settings,
 )
+from ranet_jax.cli.parsers import local_path, path_or_address
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import results, runner, summary
 from ranet_jax.evaluation.davis import SPLITS, Video, read_split
@@ -36,7 +37,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=EXAMPLE,
     )
     parser.add_argument("--dataset", required=True, choices=tuple(SPLITS))
-    parser.add_argument("--root", required=True, type=Path, help="folder of the DAVIS package")
+    parser.add_argument(
+        "--root", required=True, type=path_or_address, help="folder of the DAVIS package"
+    )
     parser.add_argument(
         "--split",
         default="val",
@@ -47,7 +50,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--checkpoint", help="checkpoint to run")
-    source.add_argument("--predictions", type=Path, help="folder of predictions: NAME/00000.png")
+    source.add_argument(
+        "--predictions", type=path_or_address, help="folder of predictions: NAME/00000.png"
+    )
     parser.add_argument(
         "--baseline",
         choices=("copy", "matching"),
@@ -55,7 +60,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "first frame's labels by the features of the --checkpoint's backbone, untrained for it",
     )
     parser.add_argument(
-        "--out", required=True, type=Path, help="folder for tables, plots, predictions"
+        "--out", required=True, type=local_path, help="folder for tables, plots, predictions"
     )
     parser.add_argument("--sequences", type=_names, help="only these, separated by commas")
     parser.add_argument("--batch", type=_positive, default=1, help="videos in flight (default 1)")

@@ -1,10 +1,10 @@
 """`ranet pack`: a checkpoint, or the mean of several, as one small file."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from ranet_jax.checkpoints import quantized
+from ranet_jax.cli.parsers import local_path
 
 _EXAMPLE = "example:\n  ranet pack runs/video ranet.npz"
 
@@ -21,7 +21,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("checkpoints", nargs="+", metavar="checkpoint", help="its folder")
-    parser.add_argument("out", type=Path, help="file to write, .npz")
+    parser.add_argument("out", type=local_path, help="file to write, .npz")
     parser.add_argument(
         "--limit",
         type=float,

@@ -1,6 +1,10 @@
 """What the parsers of all commands have in common."""
 
 import argparse
+from pathlib import Path
+
+from ranet_jax.errors import InputError
+from ranet_jax.io import paths
 
 
 def new_parser(
@@ -14,3 +18,19 @@ def new_parser(
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def local_path(text: str) -> Path:
+    """Type of an argument that is a path on this machine."""
+    try:
+        return paths.local(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def path_or_address(text: str) -> Path:
+    """Type of an argument that is a path, or an address such as gs://BUCKET/FOLDER."""
+    try:
+        return paths.as_path(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

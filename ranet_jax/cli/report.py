@@ -1,10 +1,10 @@
 """`ranet report`: results beside the tables of the paper."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from ranet_jax import extras
+from ranet_jax.cli.parsers import local_path, path_or_address
 from ranet_jax.evaluation.report.report import read_run, write_report
 
 EXAMPLE = "example: ranet report full/results.json no-ranking/results.json --out report"
@@ -19,8 +19,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "plots.",
         epilog=EXAMPLE,
     )
-    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS.json")
-    parser.add_argument("--out", required=True, type=Path, help="folder for report.md and plots")
+    parser.add_argument("results", nargs="+", type=path_or_address, metavar="RESULTS.json")
+    parser.add_argument(
+        "--out", required=True, type=local_path, help="folder for report.md and plots"
+    )
     parser.set_defaults(run=run)
     return parser
 

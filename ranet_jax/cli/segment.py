@@ -1,14 +1,13 @@
 """`ranet segment`: a video and the mask of its first frame in, a mask for every frame out."""
 
 import argparse
-from pathlib import Path
 
 from ranet_jax.cli.network_arguments import (
     add_network_arguments,
     add_online_arguments,
     make_segmenter,
 )
-from ranet_jax.cli.parsers import new_parser
+from ranet_jax.cli.parsers import local_path, new_parser
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -19,14 +18,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "Follow the objects of a first mask through a video.",
         "ranet segment horse.mp4 --mask horse-first.png --out out --overlay",
     )
-    parser.add_argument("input", type=Path, help="a video file, or a folder of frames")
+    parser.add_argument("input", type=local_path, help="a video file, or a folder of frames")
     parser.add_argument(
         "--mask",
-        type=Path,
+        type=local_path,
         required=True,
         help="mask of the first frame: an image whose pixel values are object ids, 0 background",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for a PNG per frame")
+    parser.add_argument("--out", type=local_path, required=True, help="folder for a PNG per frame")
     parser.add_argument("--overlay", action="store_true", help="also write overlay.mp4")
     parser.add_argument(
         "--probabilities",

@@ -3,10 +3,10 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ranet_jax import extras
+from ranet_jax.cli.parsers import path_or_address
 from ranet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="PAGE[:VARIANT]",
         help="a config of this package by its name, such as davis2016, or the path of one's own",
     )
-    parser.add_argument("--workdir", type=Path, help="folder of the run: checkpoints, logs, plots")
+    parser.add_argument(
+        "--workdir", type=path_or_address, help="folder of the run: checkpoints, logs, plots"
+    )
     parser.add_argument(
         "--dry-run",
         action="store_true",

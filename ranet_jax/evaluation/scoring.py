@@ -24,6 +24,7 @@ from ranet_jax.evaluation.davis import (
 )
 from ranet_jax.io.atomic import replacing
 from ranet_jax.io.masks import read_ids
+from ranet_jax.io.paths import readable
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def check(video: Video, predictions: Path, stems: Sequence[str] | None = None) -
 
 def _image_size(path: Path) -> tuple[int, int] | None:
     try:
-        with Image.open(path) as image:
+        with Image.open(readable(path)) as image:
             return image.size
     except OSError:
         return None

@@ -1,4 +1,8 @@
-"""Writing files so that a half-written one never carries its final name."""
+"""Writing files so that a half-written one never carries its final name.
+
+A store such as `gs://` shows an object when all of it has arrived: there, what was written on this
+machine is sent in one piece.
+"""
 
 import os
 import shutil
@@ -8,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ranet_jax.errors import InputError
+from ranet_jax.io.paths import as_path, is_address
 
 
 @contextmanager
@@ -16,6 +21,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A block that raises, an interrupt included, leaves `path` as it was and nothing beside it.
     """
+    if is_address(path):
+        with tempfile.TemporaryDirectory() as folder:
+            own = Path(folder) / path.name
+            yield own
+            path.write_bytes(own.read_bytes())
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
@@ -51,7 +62,7 @@ def write_text(path: Path, text: str) -> None:
 
 def refuse_existing(path: Path | str) -> None:
     """Raises InputError where `path` exists: a checkpoint is never overwritten."""
-    if Path(path).exists():
+    if as_path(path).exists():
         raise InputError(f"{path} exists already; choose another name or remove it first.")
 
 
@@ -61,14 +72,25 @@ def make_output_folder(path: Path) -> Path:
     Raises:
         InputError: The folder cannot be made, or not written to.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        reason = error.strerror or error
+        _try_to_write(path)
+    except Exception as error:  # those of a store come in every type
+        if not isinstance(error, OSError) and not is_address(path):
+            raise
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
             f"Cannot write to the output folder {path} ({reason}); choose another folder."
         ) from error
     return path
+
+
+def _try_to_write(folder: Path) -> None:
+    if is_address(folder):
+        probe = folder / f".{os.getpid()}.part"
+        probe.write_bytes(b"")
+        probe.unlink()
+        return
+    with tempfile.TemporaryFile(dir=folder):
+        pass

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ranet_jax.array_typing import HostFrame, Size
 from ranet_jax.errors import InputError
+from ranet_jax.io.paths import readable
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNED = (5, 6, 7, 8)  # its values that exchange height and width
@@ -52,7 +53,8 @@ def open_image(source: bytes | Path, name: str | None = None) -> Iterator[Image.
             (`PIL.Image.MAX_IMAGE_PIXELS`).
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        file = io.BytesIO(source) if isinstance(source, bytes) else readable(source)
+        with Image.open(file) as image:
             yield image
     except InputError:
         raise

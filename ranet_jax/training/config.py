@@ -16,6 +16,7 @@ from data_pipelines.config import DataConfig
 from ranet_jax.checkpoints.checkpoint import PRECISIONS
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.davis import Dataset
+from ranet_jax.io.paths import as_path
 from ranet_jax.io.settings import Settings, choice, flag, names, number, setting, text, whole
 from ranet_jax.models import ranet
 from ranet_jax.models.aggregation import Aggregation
@@ -211,7 +212,7 @@ class TrainConfig(Settings):
     @property
     def eval_root(self) -> Path:
         """Folder of the DAVIS package to evaluate on."""
-        return Path(self.data.in_root(self.eval.root))
+        return as_path(self.data.in_root(self.eval.root))
 
 
 def read(page: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:

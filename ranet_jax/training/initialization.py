@@ -6,6 +6,7 @@ from typing import Any
 from ranet_jax.array_typing import Params
 from ranet_jax.checkpoints import checkpoint, quantized
 from ranet_jax.errors import InputError
+from ranet_jax.io.paths import as_path, is_address
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training.config import TrainConfig
@@ -76,8 +77,13 @@ def check_fits(model: RANet, init_from: str) -> None:
 
 def _paths(init_from: str) -> list[Path]:
     # A name with a comma in it is a name all the same.
-    names = [init_from] if Path(init_from).expanduser().exists() else init_from.split(",")
-    return [quantized.resolve(Path(name).expanduser()) for name in names]
+    names = [init_from] if _place(init_from).exists() else init_from.split(",")
+    return [quantized.resolve(_place(name)) for name in names]
+
+
+def _place(name: str) -> Path:
+    path = as_path(name)
+    return path if is_address(path) else path.expanduser()
 
 
 def _holds_resnet(path: Path) -> bool:

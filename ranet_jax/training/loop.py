@@ -51,7 +51,7 @@ def run(config: TrainConfig, workdir: Path | str) -> None:
         Preempted: SIGTERM came; what is needed to go on after the current step was saved.
     """
     check(config)
-    workdir = reserve(Path(workdir), dataclasses.asdict(config))
+    workdir = reserve(workdir, dataclasses.asdict(config))
     model = config.network()
     optimizer = make_optimizer(config.optimizer, config.steps)
     step = train_step.make_step(model, optimizer, config)

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ranet_jax.array_typing import Params
 from ranet_jax.evaluation import plots
 from ranet_jax.io.atomic import replacing
+from ranet_jax.io.paths import is_address
 
 METRICS, CURVE, TENSORBOARD = "metrics.jsonl", "curve.png", "tensorboard"
 Record = dict[str, Any]
@@ -27,24 +28,31 @@ class JsonlWriter:
     """A file of JSON objects, one a line, each with its `step`."""
 
     def __init__(self, path: Path):
-        self._path = path
+        self._path, self._sent = path, ""
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Writes a line at once."""
+        line = json.dumps(record) + "\n"
+        if is_address(self._path):  # Nothing is appended to there: the whole is sent again.
+            self._sent = (self._sent or self._text()) + line
+            self._path.write_text(self._sent, encoding="utf-8")
+            return
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(line)
 
     def read(self) -> list[Record]:
         """All whole lines; one that was cut off is as if it had never been written."""
-        if not self._path.is_file():
-            return []
-        return list(_whole(self._path.read_text(encoding="utf-8").splitlines()))
+        return list(_whole(self._text().splitlines()))
 
     def cut(self, step: int) -> None:
         """Forgets what came after a step: it will come again."""
         kept = [record for record in self.read() if record["step"] <= step]
         with replacing(self._path) as path:
             path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        self._sent = ""
+
+    def _text(self) -> str:
+        return self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
 
 
 def _whole(lines: list[str]) -> Iterator[Record]:
@@ -181,6 +189,11 @@ class Log:
 
     def _open_tensorboard(self, first: int) -> Any:
         """A writer of TensorBoard's files, or None where its package is not installed."""
+        if is_address(self._workdir):
+            self.say(
+                "No files for TensorBoard: they are written to a folder of this machine alone."
+            )
+            return None
         if not importlib.util.find_spec("tensorboardX"):
             self.say(
                 "No files for TensorBoard: tensorboardX is not installed (pip install "

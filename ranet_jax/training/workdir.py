@@ -11,6 +11,7 @@ from ranet_jax.checkpoints.manager import FOLDER
 from ranet_jax.errors import InputError, listed
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json
+from ranet_jax.io.paths import absolute
 
 CONFIG = "config.json"
 # What may change when a run goes on: how long it is, what is written when, where things lie, and
@@ -30,7 +31,7 @@ def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
         InputError: the folder holds another experiment, with the names of the settings that differ,
             or cannot be written to.
     """
-    workdir = make_output_folder(Path(workdir).absolute())
+    workdir = make_output_folder(absolute(workdir))
     path, config = workdir / CONFIG, to_jsonable(config)
     # In this order: the first process of the same run may be writing its config meanwhile.
     held = path.exists() or (workdir / FOLDER).exists()

@@ -1,0 +1,66 @@
+"""Where things lie: paths on this machine, or addresses in a store such as `gs://BUCKET/FOLDER`.
+
+What a run writes and what is read from a run may be either; both have the methods of `pathlib`.
+Made from text by `as_path` alone: `pathlib.Path` takes an address for a folder called `gs:`.
+"""
+
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from ranet_jax import extras
+from ranet_jax.errors import InputError
+
+STORES = ("gs", "s3")
+_MARK = "://"
+
+
+def as_path(place: str | os.PathLike) -> Path:
+    """A path, of `etils.epath` where `place` is an address.
+
+    Raises:
+        InputError: the address is of an unknown kind, or what reads it is not installed.
+    """
+    text = os.fspath(place)
+    if not is_address(text):
+        return Path(text)
+    store = text.partition(_MARK)[0]
+    if store not in STORES:
+        raise InputError(
+            f"{text} cannot be reached: an address begins with "
+            f"{' or '.join(name + _MARK for name in STORES)}, a path has no {_MARK} in it."
+        )
+    extras.require({"gs": "gcs"}.get(store, store), f"The address {text}")
+    from etils import epath
+
+    return epath.Path(text)
+
+
+def is_address(place: str | os.PathLike) -> bool:
+    """Whether that lies in a store rather than on this machine."""
+    return _MARK in os.fspath(place)
+
+
+def absolute(place: str | os.PathLike) -> Path:
+    """A path that means the same wherever the process goes."""
+    path = as_path(place)
+    return path if is_address(path) else path.absolute()
+
+
+def local(place: str | os.PathLike) -> Path:
+    """A path on this machine, of what has to be read or written there.
+
+    Raises:
+        InputError: it is an address.
+    """
+    if is_address(place):
+        raise InputError(
+            f"{os.fspath(place)} is an address: copy it to a folder of this machine and name that."
+        )
+    return Path(place)
+
+
+def readable(path: Path) -> Path | BinaryIO:
+    """What a library that knows only local paths can read a file from."""
+    return io.BytesIO(path.read_bytes()) if is_address(path) else path
