@@ -70,7 +70,7 @@ def test_any_multiple_of_32_with_the_same_parameters(small, size, mode, n):
 
 def test_samples_of_a_batch_do_not_meet(small):
     model, params = small(mode="multi")
-    args = inputs(3, 2)
+    args = inputs(2, 2)
     together = apply(model, params, args)
     alone = apply(model, params, [x[1:2] for x in args])
     np.testing.assert_allclose(together[1:2], alone, atol=1e-3)
