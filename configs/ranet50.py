@@ -16,6 +16,8 @@ what to change for a GPU.
 import paper
 
 VARIANTS = ("static", "video")
+# Of the validation split, at full length: none of them is trained on.
+DEVELOPMENT = ("breakdance", "camel", "drift-straight", "kite-surf", "motocross-jump", "soapbox")
 IMAGES = (
     ("images={root}/ECSSD/images,{root}/ECSSD/ground_truth_mask", 2.0),
     ("images={root}/DUTS_part/images,{root}/DUTS_part/masks", 1.0),
@@ -57,7 +59,7 @@ def _static(config):
     # Of a few hundred steps take a shorter mean, 0.98: the start has to be forgotten.
     config.optimizer.ema_decay = 0.999
     # Whole videos, and seldom: what a network does wrong it passes on to itself, frame by frame.
-    config.eval.update(root="{root}/DAVIS_val6", split="val", every=1000)
+    config.eval.update(sequences=DEVELOPMENT, every=1000)
     config.log.update(every=20, images=500, checkpoint=100)
 
 
