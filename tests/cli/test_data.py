@@ -183,7 +183,7 @@ def test_a_publisher_out_of_reach_gets_one_sentence(tmp_path, capsys, monkeypatc
     monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
     assert ranet(["build", "msra10k", "--data-dir", str(tmp_path)]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("ranet data: msra10k could not be fetched from its publisher")
+    assert said.startswith("ranet: error: msra10k could not be fetched from its publisher")
     assert "no network" in said and "--manual-dir" in said
 
 
