@@ -198,8 +198,10 @@ def _sections(arguments: argparse.Namespace) -> tuple[DataConfig, dict[str, Any]
         raise InputError(f"{arguments.overrides[0]} overrides a config: name one with --config.")
     config = read(arguments.config, arguments.overrides) if arguments.config else None
     given = dataclasses.asdict(config.data) if config else {}
-    options = {name: getattr(arguments, name) for name in (*_SETTING_OPTIONS, "data_dir")}
+    options = {name: getattr(arguments, name) for name in _SETTING_OPTIONS}
     given |= {name: value for name, value in options.items() if value is not None}
+    if arguments.data_dir:
+        given["data_dir"] = str(arguments.data_dir)
     if arguments.sets:
         given["sets"] = tuple(map(_weighted, arguments.sets))
     if "sets" not in given:
