@@ -8,7 +8,8 @@ network; their results meet in the frame, where they share out the pixels.
 
 A network with memory slots keeps earlier frames as further templates of each track: the previous
 one, and of those before it every fifth until its slot is needed again. A frame in memory lies there
-as the network saw it, cropped, with the masks that were found in it.
+as the network saw it, cropped, with the probabilities that it gave as masks: with masks of 0 and 1
+its mistakes would count as much as what it is sure of.
 
 Dimension letters beyond those of `array_typing`: v videos, g tracks of a video, n slots of a track.
 Slot i of track j has the label j*n + i + 1.
@@ -21,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from ranet_jax.array_typing import Frame, Logits, ObjectMasks, Params, Size
+from ranet_jax.array_typing import Frame, Logits, ObjectMasks, Params, Size, Valid
 from ranet_jax.inference.boxes import mask_boxes
 from ranet_jax.models.aggregation import LabelValues, label_values, largest_label
 from ranet_jax.models.memory import EncodedTemplate, remember
@@ -125,10 +126,16 @@ def follow(
     number = state.number + 1
     template = state.template
     if model.memory:
-        masks = crop_masks(labels, state.boxes, state.valid, logits.shape[2:])
+        masks = _own_masks(logits, state.valid.reshape(-1, slots))
         template = _remember(template, pooled, masks, jnp.repeat(number, tracks))
     boxes = _boxes(labels, state.valid)
     return VideoState(template, state.valid, labels, boxes, number), values
+
+
+def _own_masks(logits: Logits, valid: Valid) -> ObjectMasks:
+    """Probabilities of the objects of a track, as weights that add up to 1 at most."""
+    probabilities = jnp.where(valid[..., None, None], jax.nn.sigmoid(logits), 0)
+    return probabilities / jnp.maximum(jnp.sum(probabilities, axis=1, keepdims=True), 1)
 
 
 def _remember(
