@@ -78,5 +78,6 @@ def segment_alone(segmenter, template, image, previous, box):
         jnp.array(state.valid),
         jnp.asarray(previous)[None],
         jnp.asarray(box)[None, None],
+        jnp.zeros(1, jnp.int32),
     )
     return np.asarray(advance(segmenter._model, segmenter._params, given, image[None])[1])[0]
