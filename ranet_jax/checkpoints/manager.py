@@ -53,10 +53,8 @@ class RunCheckpoints:
         """Opens the folder, makes it if need be, and removes what an interrupted save left.
 
         Raises:
-            InputError: it cannot be written, or `keep` is below 1.
+            InputError: it cannot be written.
         """
-        if keep < 1:
-            raise InputError(f"{keep} checkpoints cannot be kept: choose 1 or more.")
         self._folder = make_output_folder(absolute(folder))
         policies = [
             preservation_policy.LatestN(keep),

@@ -5,7 +5,6 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from ranet_jax.array_typing import Logits, ObjectMasks, Valid
-from ranet_jax.errors import InputError
 from ranet_jax.models.aggregation import label_logits
 from ranet_jax.models.ranet import Mode
 
@@ -24,15 +23,9 @@ def segmentation_loss(
 
     Returns:
         Nats a pixel, [b]; 0 for an example without an object.
-
-    Raises:
-        InputError: for an unknown path.
     """
-    if mode == "single":
-        return binary_cross_entropy(logits, targets, valid)
-    if mode == "multi":
-        return softmax_cross_entropy(logits, targets, valid)
-    raise InputError(f"There is no loss for mode={mode!r}; it can be single or multi.")
+    each = binary_cross_entropy if mode == "single" else softmax_cross_entropy
+    return each(logits, targets, valid)
 
 
 def binary_cross_entropy(logits: Logits, targets: ObjectMasks, valid: Valid) -> Float[Array, " b"]:

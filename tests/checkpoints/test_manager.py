@@ -129,11 +129,6 @@ def test_a_run_without_checkpoints_is_said(tmp_path):
         ranet_jax.load(tmp_path)
 
 
-def test_none_kept_is_refused(tmp_path):
-    with pytest.raises(InputError, match="choose 1 or more"):
-        RunCheckpoints(tmp_path, keep=0)
-
-
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Cannot write"):

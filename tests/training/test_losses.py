@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranet_jax.errors import InputError
 from ranet_jax.training.losses import overlap, segmentation_loss, target_labels
 
 
@@ -94,9 +93,3 @@ def test_overlap_is_one_for_the_target_itself_and_zero_beside_it(mode):
     right = overlap(targets * 20 - 10, targets, valid, mode)
     np.testing.assert_array_equal(right, valid)
     assert not overlap(10 - targets * 20, targets, valid, "single").any()
-
-
-def test_unknown_path():
-    logits, targets, _ = scene(5, 1)
-    with pytest.raises(InputError, match="single or multi"):
-        segmentation_loss(logits, targets, jnp.ones((2, 1), bool), "both")
