@@ -1,7 +1,8 @@
-"""`convert.ipynb`, executed with random weights."""
+"""`convert.ipynb`, executed: the network that ships, written out and converted back."""
 
 import re
 
+import jax
 import numpy as np
 import pytest
 from notebooks import SMALL, check_outputs, execute, shown_text
@@ -15,13 +16,13 @@ def test_convert(tmp_path):
     settings = {"SIZE": (64, 96), "CLIP": {**SMALL, "frames": 3}}
     notebook = execute("convert", tmp_path, settings)
     check_outputs(notebook)
-    state = read_state_dict(tmp_path / "colabs" / "random-resnet50.npz")
+    state = read_state_dict(tmp_path / "colabs" / "shipped.npz")
+    assert published_name("merge/block1/conv/kernel") in state
     model, params = ranet_jax.load(tmp_path / "colabs" / "converted")
-    assert (
-        model.depth == 50 and published_name("backbone/conv1/kernel") == "base_model.conv1.weight"
-    )
-    kernel = np.asarray(params["backbone"]["conv1"]["kernel"]).transpose(3, 2, 0, 1)
-    np.testing.assert_array_equal(kernel, state["conv1.weight"])
+    shipped, expected = ranet_jax.load("default")
+    assert (model.depth, model.mode) == (shipped.depth, shipped.mode)
+    jax.tree.map(np.testing.assert_array_equal, params, expected)
     text = shown_text(notebook)
     assert f"{len(state)} arrays compared, largest difference 0.0" in text
-    assert re.search(r"MatchingSegmenter: mean J [01]\.\d{3} over 2 frames", text)
+    assert re.search(r"Segmenter: mean J [01]\.\d{3} over 2 frames", text)
+    assert "2 of 2 masks are those of the network that ships, pixel by pixel" in text
