@@ -114,8 +114,7 @@ def in_a_plain_loop(model, params, batch, seen):
     for number in (1, 2):
         logits, pooled = jax.lax.stop_gradient((logits, pooled))
         labels = (uncrop_all(jax.nn.sigmoid(logits), boxes)[:, 0] > 0.5).astype(jnp.uint8)
-        masks = crop_all(labels, boxes)[:, None]
-        template = remember(template, pooled, masks, 1, jnp.ones(2, bool))
+        template = remember(template, pooled, jax.nn.sigmoid(logits), 1, jnp.ones(2, bool))
         boxes = mask_boxes(labels > 0)
         previous = crop_all(labels, boxes)[:, None].astype(jnp.float32)
         image, target = sample()(batch, jnp.int32(number), boxes)
