@@ -1,4 +1,4 @@
-"""The network that ships: the paper's two stages, on two CPU cores.
+"""A ResNet-50 with a template memory: the paper's two stages, on two CPU cores.
 
 ranet train --config configs/ranet50.py:static --workdir runs/ranet50-static
 ranet train --config configs/ranet50.py:video --workdir runs/ranet50-video
@@ -9,8 +9,7 @@ network's own answer to the one before, with that frame in the template memory. 
 what it was on ImageNet: without its gradient a step takes half as long.
 
 The rate of each stage falls to zero over all of its steps: a longer stage is another run, not more
-of the same. docs/TRAINING.md has the figures, what was run of this for the network that ships, and
-what to change for a GPU.
+of the same. docs/TRAINING.md says what was tried of this, and what to change for a GPU.
 """
 
 import paper
