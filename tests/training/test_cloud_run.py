@@ -74,14 +74,14 @@ def test_a_pod_trains_stops_goes_on_and_is_evaluated_with_its_workdir_in_a_bucke
 
     # One host goes on, from data in the bucket.
     run(COPY, data, "gs://bucket/data")
-    more = {**SETTINGS, "steps": saved + 2, "eval__every": 1, "log__pictures": 1}
+    more = {**SETTINGS, "steps": saved + 2, "eval__every": 1, "log__images": 1}
     more["data__sets"] = (("videos={root}/DAVIS:train", 1.0),)
     told = finish([small_run.start_command("gs://bucket/data", RUN, **more)], 0)
     assert f"step {saved + 2}/{saved + 2}" in told[0]
     assert list(losses(cloud)) == list(range(1, saved + 3))
     names = set(cloud.names("runs/pod/"))
     assert {"runs/pod/config.json", "runs/pod/curve.png"} <= names
-    assert len([name for name in names if name.startswith("runs/pod/pictures/")]) == 2
+    assert len([name for name in names if name.startswith("runs/pod/images/")]) == 2
     step, width, _ = json.loads(run(LOOK, RUN))
     assert saved < step <= saved + 2 and width == 8
 
