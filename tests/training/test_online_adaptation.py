@@ -136,7 +136,8 @@ def test_crops_are_those_of_segmentation_jittered():
 
 
 def test_a_frozen_backbone_stays(single, light):
-    moved, held = tune(single, *first_frame()), tune(light, *first_frame(), train_backbone=False)
+    """As it is by default."""
+    moved, held = tune(single, *first_frame(), train_backbone=True), tune(light, *first_frame())
     assert trees_equal(held["backbone"], light[1]["backbone"])
     assert not trees_equal(held["pyramid"], light[1]["pyramid"])
     assert not trees_equal(moved["backbone"], single[1]["backbone"])
@@ -173,11 +174,8 @@ def test_bad_input_is_one_sentence(single, changes, message):
         tune(single, **({"frame": FRAME, "mask": MASK} | changes))
 
 
-FROZEN = {"train_backbone": False}
-
-
 def segmenter(network, **settings):
-    settings = {"iterations": 5, "learning_rate": 1e-3, "size": SIZE, "settings": FROZEN} | settings
+    settings = {"iterations": 5, "learning_rate": 1e-3, "size": SIZE} | settings
     return online.OnlineSegmenter(*network, **settings)
 
 
@@ -188,7 +186,7 @@ def test_every_video_is_adapted_from_the_given_parameters(light):
     for frame, mask in videos:
         adapting.init(frame, mask)
         assert adapting.online_seconds > 0
-    alone = Segmenter(light[0], tune(light, *videos[1], **FROZEN), size=SIZE)
+    alone = Segmenter(light[0], tune(light, *videos[1]), size=SIZE)
     offline = Segmenter(*light, size=SIZE)
     for other in (alone, offline):
         other.init(*videos[1])
