@@ -15,6 +15,7 @@ from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.davis import Video
 from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.io.atomic import write_text
+from ranet_jax.io.paths import files_within
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -59,7 +60,7 @@ def hash_checkpoint(path: Path) -> str:
     digest = hashlib.sha256()
     if not path.exists():
         digest.update(str(path).encode())
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    files = [path] if path.is_file() else sorted(files_within(path))
     for file in files:
         digest.update(f"{file.relative_to(path.parent if path.is_file() else path)}\0".encode())
         with file.open("rb") as handle:

@@ -6,6 +6,7 @@ Made from text by `as_path` alone: `pathlib.Path` takes an address for a folder 
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,3 +65,12 @@ def local(place: str | os.PathLike) -> Path:
 def readable(path: Path) -> Path | BinaryIO:
     """What a library that knows only local paths can read a file from."""
     return io.BytesIO(path.read_bytes()) if is_address(path) else path
+
+
+def files_within(folder: Path) -> Iterator[Path]:
+    """All files of a folder at any depth; `rglob` does not go into a store."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from files_within(path)
+        else:
+            yield path

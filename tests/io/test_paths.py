@@ -68,3 +68,12 @@ def test_what_cannot_be_an_address_refuses_it(arguments, capsys):
 def test_built_sets_lie_on_this_machine():
     with pytest.raises(InputError, match="gs://b/data is an address"):
         open_source("ecssd", "gs://b/data")
+
+
+def test_files_are_found_at_any_depth(tmp_path):
+    for name in ("a", "b/c", "b/d/e"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "empty").mkdir()
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in paths.files_within(tmp_path))
+    assert found == ["a", "b/c", "b/d/e"]
