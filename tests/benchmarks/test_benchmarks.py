@@ -27,9 +27,9 @@ def _masks(generator: np.random.Generator, objects: int, size: tuple[int, int]) 
 @pytest.mark.parametrize(
     ("settings", "objects", "size"),
     [
-        ({"objects": "single"}, 1, (64, 96)),
-        ({"objects": "single", "reduction_size": 1}, 1, (96, 160)),
-        ({"objects": "multi"}, 3, (96, 160)),
+        ({"mode": "single"}, 1, (64, 96)),
+        ({"mode": "single", "reduction_size": 1}, 1, (96, 160)),
+        ({"mode": "multi"}, 3, (96, 160)),
     ],
 )
 def test_torch_network_computes_the_same_logits(small, settings, objects, size):
