@@ -15,7 +15,7 @@ from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.davis import Video
 from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.io.atomic import write_text
-from ranet_jax.io.paths import files_within
+from ranet_jax.io.paths import files_within, size_and_time
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -50,8 +50,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
     """Changes when one of the files is written anew, without reading them."""
     digest = hashlib.sha256()
     for path in paths:
-        stat = path.stat()
-        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        digest.update("\0".join(map(str, (path, *size_and_time(path)))).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -60,6 +59,7 @@ def hash_checkpoint(path: Path) -> str:
     digest = hashlib.sha256()
     if not path.exists():
         digest.update(str(path).encode())
+        return digest.hexdigest()
     files = [path] if path.is_file() else sorted(files_within(path))
     for file in files:
         digest.update(f"{file.relative_to(path.parent if path.is_file() else path)}\0".encode())

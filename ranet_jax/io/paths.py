@@ -74,3 +74,11 @@ def files_within(folder: Path) -> Iterator[Path]:
             yield from files_within(path)
         else:
             yield path
+
+
+def size_and_time(file: Path) -> tuple[int, int]:
+    """Bytes of a file, and when it was last written: nanoseconds, or a store's seconds."""
+    found = file.stat()
+    if is_address(file):
+        return found.length, found.mtime
+    return found.st_size, found.st_mtime_ns
