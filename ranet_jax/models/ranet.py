@@ -20,13 +20,13 @@ from ranet_jax.array_typing import (
     Weights,
 )
 from ranet_jax.errors import InputError
-from ranet_jax.models import correlation as matching
-from ranet_jax.models import ranking as ram
+from ranet_jax.models import correlation, ranking
 from ranet_jax.models.aggregation import Aggregation
 from ranet_jax.models.decoder import LateralConnections, Merge, Pyramid
 from ranet_jax.models.encoder import MatchingFeatures, pool_template
 from ranet_jax.models.memory import EncodedTemplate, first_template
 from ranet_jax.models.ops import resize_half_pixel
+from ranet_jax.models.ranking import ScoreGradient
 from ranet_jax.models.resnet import STAGES, Levels, ResNet
 
 Mode = Literal["single", "multi"]
@@ -37,7 +37,7 @@ _CHOICES = {
     "depth": tuple(STAGES),
     "reduction_size": (1, 3),
     "ranking": get_args(Ranking),
-    "score_gradient": get_args(ram.ScoreGradient),
+    "score_gradient": get_args(ScoreGradient),
     "aggregation": get_args(Aggregation),
 }
 
@@ -73,7 +73,7 @@ class RANet(nn.Module):
     ranking: Ranking = "rank"
     correlation: bool = True
     previous_mask: bool = True
-    score_gradient: ram.ScoreGradient = "straight_through"
+    score_gradient: ScoreGradient = "straight_through"
     aggregation: Aggregation = "softmax"
     memory: int = 0
     dtype: jnp.dtype = jnp.float32
@@ -99,7 +99,7 @@ class RANet(nn.Module):
         self.backbone = ResNet(self.depth, self.width, self.dtype, self.remat)
         self.matching_features = MatchingFeatures(self.width, self.reduction_size, self.dtype)
         if self.correlation and self.ranking == "rank":
-            self.ranking_network = ram.RankingNetwork(self.width, self.dtype)
+            self.ranking_network = ranking.RankingNetwork(self.width, self.dtype)
         self.merge = Merge(self.width, self.dtype)
         self.lateral_connections = LateralConnections(self.width, self.dtype)
         self.pyramid = Pyramid(self.width, self.dtype)
@@ -178,7 +178,7 @@ class RANet(nn.Module):
         """`segment` from the encoder's output on: matching, merging and the pyramid."""
         b, n, height, width = previous_masks.shape
         if self.correlation:
-            similarity = matching.correlate(template.features, features)
+            similarity = correlation.correlate(template.features, features)
             self.sow("intermediates", "similarity", similarity)
             streams, shared = self._streams(similarity, template, valid), None
         else:
@@ -207,16 +207,16 @@ class RANet(nn.Module):
         """Foreground and background maps of every object, as the `ranking` flag says."""
         single = self.mode == "single"
         masks = template.masks.reshape(*template.masks.shape[:2], -1)
-        filled = jnp.repeat(template.filled, ram.CELLS, axis=1)
-        weights = ram.single_weights(masks) if single else ram.label_weights(masks)
+        filled = jnp.repeat(template.filled, ranking.CELLS, axis=1)
+        weights = ranking.single_weights(masks) if single else ranking.label_weights(masks)
         if self.ranking == "none":
             background = weights[:, 1:] if single else 1 - masks
-            return tuple(ram.all_maps(similarity, w) for w in (masks, background))
+            return tuple(ranking.all_maps(similarity, w) for w in (masks, background))
         if self.ranking == "max":
-            strongest = ram.strongest_map(similarity, weights, filled)
+            strongest = ranking.strongest_map(similarity, weights, filled)
             if single:
                 return strongest[:, :1], strongest[:, 1:]
-            return strongest[:, 1:], ram.strongest_of_others(strongest, valid)
+            return strongest[:, 1:], ranking.strongest_of_others(strongest, valid)
         if self.memory:
             weights = jnp.where(filled[:, None], weights, 0)
         return self._ranked(similarity, weights, filled, valid)
@@ -228,23 +228,23 @@ class RANet(nn.Module):
         filled: Bool[Array, "b m"],
         valid: Valid,
     ) -> tuple[Float[Array, "b n h w 256"], Float[Array, "b n h w 256"]]:
-        swapped = ram.swap_space_and_channels(similarity)
+        swapped = ranking.swap_space_and_channels(similarity)
         if self.mode == "single":
-            rank = ram.rank_streams(self.ranking_network, swapped, weights)
+            rank = ranking.rank_streams(self.ranking_network, swapped, weights)
             gate = weights.at[:, 0].set(weights[:, 0] != 0)
         else:
             rank = self.ranking_network(swapped).reshape(len(weights), 1, -1)
             gate = weights
-        scores = ram.score(similarity, weights, rank, gate)
+        scores = ranking.score(similarity, weights, rank, gate)
         if self.memory:
             scores = jnp.where(filled[:, None], scores, -jnp.inf)
         if self.mode == "single":
-            candidates = ram.single_candidates(weights, scores)
+            candidates = ranking.single_candidates(weights, scores)
         else:
-            candidates = ram.multi_candidates(weights, scores, valid)
+            candidates = ranking.multi_candidates(weights, scores, valid)
         streams = []
         for side in candidates:
-            maps, order = ram.rank_and_gather(similarity, side, self.score_gradient)
+            maps, order = ranking.rank_and_gather(similarity, side, self.score_gradient)
             self.sow("intermediates", "order", order)
             streams.append(maps)
         for name, value in (("weights", weights), ("rank", rank), ("scores", scores)):
@@ -254,7 +254,9 @@ class RANet(nn.Module):
     def _masked_templates(self, template: EncodedTemplate, size: tuple[int, int]):
         masks = template.masks[:, :, 0]
         shares = (masks, 1 - masks)
-        return tuple(matching.masked_template(template.features, share, size) for share in shares)
+        return tuple(
+            correlation.masked_template(template.features, share, size) for share in shares
+        )
 
     def _merge(self, streams, shared: FeatureMap | None) -> FeatureMap:
         """Both streams of all objects through the one merge module, foreground first."""
