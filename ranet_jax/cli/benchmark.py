@@ -2,25 +2,18 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
 
 from ranet_jax.benchmarks.latency import run_benchmark
 from ranet_jax.checkpoints import checkpoint
-from ranet_jax.cli.parsers import local_path
+from ranet_jax.cli.parsers import add_example, local_path, size
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import STAGES
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `benchmark` to the subcommands of `ranet`."""
-    parser = subparsers.add_parser(
-        "benchmark",
-        help="time the network and the whole pipeline",
-        description="Measures speed and memory of the network, and of the whole pipeline, on this "
-        "machine.",
-        epilog="example: ranet benchmark --objects 1,2,4,8 --pipeline --out benchmark.json",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ranet benchmark`."""
+    add_example(parser, "ranet benchmark --objects 1,2,4,8 --pipeline --out benchmark.json")
     parser.add_argument("--checkpoint", help="folder of a checkpoint (default: fresh weights)")
     parser.add_argument(
         "--depth",
@@ -37,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--size",
-        type=_listed(_size),
+        type=_listed(size),
         default=[(480, 864)],
         help="height x width of the network's input, or several with commas (default: 480x864)",
     )
@@ -123,8 +116,3 @@ def _listed(one: Callable[[str], object]) -> Callable[[str], list]:
 
     values.__name__ = "list"  # argparse names it in its message
     return values
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, width = text.split("x")
-    return int(height), int(width)

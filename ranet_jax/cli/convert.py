@@ -2,17 +2,12 @@
 
 import argparse
 
-from ranet_jax.cli.parsers import local_path, new_parser, path_or_address
+from ranet_jax.cli.parsers import add_example, local_path, path_or_address
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Adds `ranet convert`."""
-    parser = new_parser(
-        subparsers,
-        "convert",
-        "Turn published weights (RANet or a torchvision ResNet) into a checkpoint.",
-        "ranet convert RANet_video_single.pth ranet-single --objects single",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ranet convert`."""
+    add_example(parser, "ranet convert RANet_video_single.pth ranet-single --objects single")
     parser.add_argument("source", type=local_path, help=".pth, or .npz under the same names")
     parser.add_argument("out", type=path_or_address, help="folder for the checkpoint")
     parser.add_argument(

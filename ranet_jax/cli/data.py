@@ -10,15 +10,14 @@ from data_pipelines import DEFAULT_DATA_DIR
 from data_pipelines.config import Crops, DataConfig, ObjectSampling
 from ranet_jax import extras
 from ranet_jax.cli.compile_cache import add_cache_argument
-from ranet_jax.cli.parsers import local_path
+from ranet_jax.cli.parsers import add_example, local_path, new_parser
 from ranet_jax.errors import InputError
 
 _SETTING_OPTIONS = ("height", "width", "slots", "object_sampling", "crops", "jitter")
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `data` with its three commands; each sets `run`, which takes the parsed arguments."""
-    parser = subparsers.add_parser("data", help="build, look at and time training data")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the three commands of `ranet data`; each sets `run`."""
     commands = parser.add_subparsers(required=True, metavar="build|preview|bench")
     _add_build(commands)
     _add_preview(commands)
@@ -26,12 +25,9 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_build(commands: Any) -> None:
-    parser = commands.add_parser(
-        "build",
-        help="turn a published dataset into fast-to-read files",
-        description="Builds a dataset from its official archives, packed or unpacked.",
-        epilog="example: ranet data build davis/2016 --manual-dir ~/downloads/DAVIS",
-    )
+    summary = "Turn the archives of a dataset, packed or unpacked, into fast-to-read files."
+    parser = new_parser(commands, "build", summary)
+    add_example(parser, "ranet data build davis/2016 --manual-dir ~/downloads/DAVIS")
     parser.add_argument("name", help="msra10k, ecssd, hku_is, soc, ilso, davis/2016 or davis/2017")
     parser.add_argument(
         "--manual-dir",
@@ -44,12 +40,9 @@ def _add_build(commands: Any) -> None:
 
 
 def _add_preview(commands: Any) -> None:
-    parser = commands.add_parser(
-        "preview",
-        help="draw what the network will see",
-        description="Draws a contact sheet: template, current frame, previous mask, target.",
-        epilog="example: ranet data preview --set ecssd --set davis/2016@2 --out sheet.png",
-    )
+    summary = "Draw what the network will see: template, current frame, previous mask, target."
+    parser = new_parser(commands, "preview", summary)
+    add_example(parser, "ranet data preview --set ecssd --set davis/2016@2 --out sheet.png")
     _add_data_options(parser, batch_size=2)
     parser.add_argument("--rows", type=int, default=6, help="examples on the sheet (default 6)")
     parser.add_argument("--tile", type=int, default=288, help="width of an image (default 288)")
@@ -61,13 +54,9 @@ def _add_preview(commands: Any) -> None:
 
 
 def _add_bench(commands: Any) -> None:
-    parser = commands.add_parser(
-        "bench",
-        help="time the host's and the device's part",
-        description="Measures examples a second on one core of the host, augmented examples a "
-        "second on the device, and peak memory.",
-        epilog="example: ranet data bench --set davis/2016",
-    )
+    summary = "Measure peak memory, and examples a second on one core and on the device."
+    parser = new_parser(commands, "bench", summary)
+    add_example(parser, "ranet data bench --set davis/2016")
     _add_data_options(parser, batch_size=4)
     parser.add_argument(
         "--examples", type=int, default=64, help="examples in a measurement (default 64)"

@@ -5,17 +5,12 @@ from pathlib import Path
 
 from ranet_jax import extras
 from ranet_jax.cli.network_arguments import add_network_arguments, segmenter_settings
-from ranet_jax.cli.parsers import local_path, new_parser
+from ranet_jax.cli.parsers import add_example, local_path
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Adds `ranet demo`."""
-    parser = new_parser(
-        subparsers,
-        "demo",
-        "Render a clip with known masks, segment it and print how well that went.",
-        "ranet demo --out demo-out --objects 2",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ranet demo`."""
+    add_example(parser, "ranet demo --out demo-out --objects 2")
     parser.add_argument(
         "--out", type=local_path, default=Path("demo-out"), help="folder (default: %(default)s)"
     )

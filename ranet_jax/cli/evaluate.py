@@ -14,27 +14,20 @@ from ranet_jax.cli.network_arguments import (
     online_settings,
     segmenter_settings,
 )
-from ranet_jax.cli.parsers import local_path, path_or_address
+from ranet_jax.cli.parsers import add_example, local_path, path_or_address, whole_number
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import results, runner, summary
 from ranet_jax.evaluation.davis import SPLITS, Video, read_split
 from ranet_jax.evaluation.machine import hardware, usable_cores, versions
 from ranet_jax.inference.video import VideoSegmenter
 
-EXAMPLE = (
-    "example: ranet evaluate --dataset davis2016 --root DAVIS --split val "
-    "--checkpoint CHECKPOINT --out results"
-)
 
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Adds `evaluate` to the subcommands of `ranet`."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="run a checkpoint over a DAVIS split and score it, or score a folder of predictions",
-        description="Runs a checkpoint over a DAVIS split and scores it, or scores a folder of "
-        "predictions. An interrupted run goes on where it stopped when started again.",
-        epilog=EXAMPLE,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ranet evaluate`."""
+    add_example(
+        parser,
+        "ranet evaluate --dataset davis2016 --root DAVIS --checkpoint default --out results",
+        "An interrupted run goes on where it stopped when started again.",
     )
     parser.add_argument("--dataset", required=True, choices=tuple(SPLITS))
     parser.add_argument(
@@ -63,13 +56,16 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--out", required=True, type=local_path, help="folder for tables, plots, predictions"
     )
     parser.add_argument("--sequences", type=_names, help="only these, separated by commas")
-    parser.add_argument("--batch", type=_positive, default=1, help="videos in flight (default 1)")
+    parser.add_argument(
+        "--batch", type=whole_number(1), default=1, help="videos in flight (default 1)"
+    )
     add_segmenter_arguments(parser)
     add_online_arguments(parser)
-    parser.add_argument("--processes", type=_positive, help="for scoring (default: one a core)")
+    parser.add_argument(
+        "--processes", type=whole_number(1), help="for scoring (default: one a core)"
+    )
     parser.add_argument("--name", help="of the run in tables and plots (default: name of --out)")
     parser.set_defaults(run=run)
-    return parser
 
 
 def _names(text: str) -> list[str]:
@@ -77,12 +73,6 @@ def _names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("give names separated by commas")
     return list(dict.fromkeys(names))
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> None:

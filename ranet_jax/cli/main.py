@@ -1,10 +1,10 @@
 """The command line: `ranet <command>`.
 
-A command is a module of this package with a function `add_parser(subparsers)` that adds its parser
-and sets the default `run`, a function of the parsed arguments that returns nothing. A module is
-imported when its command is asked for, and what is slow to import is imported in `run`, so that
-`ranet --help` answers at once. A command with a default `overrides` receives there all arguments
-that its parser does not know, such as `--config.key=value`.
+A command is a line of `COMMANDS` and the module of its name in this package, with a function
+`add_arguments(parser)` that sets the default `run`, a function of the parsed arguments that returns
+nothing. A module is imported when its command is asked for, and what is slow to import is imported
+in `run`, so that `ranet --help` answers at once. A command with a default `overrides` receives
+there all arguments that its parser does not know, such as `--config.key=value`.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 
 from ranet_jax import __version__
 from ranet_jax.cli.compile_cache import add_cache_argument, compile_cache
+from ranet_jax.cli.parsers import new_parser
 from ranet_jax.errors import InputError
 
 BAD_INPUT = 2
@@ -55,17 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-# Every command in the order in which `ranet --help` lists them: what it does, and its module here.
+# Every command and what it does, in the order in which `ranet --help` lists them.
 COMMANDS = {
-    "demo": ("Render a clip with known masks, segment it and print how well that went.", "demo"),
-    "segment": ("Follow the objects of a first mask through a video.", "segment"),
-    "evaluate": ("Score a checkpoint or predictions on DAVIS.", "evaluate"),
-    "report": ("Put results beside the tables of the paper.", "report"),
-    "train": ("Train a network as a config says.", "train"),
-    "data": ("Build, look at and time training data.", "data"),
-    "convert": ("Turn published weights into a checkpoint.", "convert"),
-    "pack": ("Put a checkpoint into one small file.", "pack"),
-    "benchmark": ("Time the network and the whole pipeline.", "benchmark"),
+    "demo": "Render a clip with known masks, segment it and print how well that went.",
+    "segment": "Follow the objects of a first mask through a video.",
+    "evaluate": "Run a checkpoint over a DAVIS split and score it, or score predictions.",
+    "report": "Put results beside Tables 1 to 6 of the paper, as Markdown and as plots.",
+    "train": "Train a network as a config says.",
+    "data": "Build, look at and time training data.",
+    "convert": "Turn published weights (RANet or a torchvision ResNet) into a checkpoint.",
+    "pack": "Put a checkpoint, or the mean of several, into one small file.",
+    "benchmark": "Time the network and the whole pipeline, and measure their memory.",
 }
 # Those that keep what they compile. `benchmark` does not: it tells how long that takes.
 COMPILING = {"demo", "segment", "evaluate", "train"}
@@ -77,13 +78,12 @@ def _parser(asked_for: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="command", required=True)
-    for name, (summary, module) in COMMANDS.items():
+    for name, summary in COMMANDS.items():
+        command = new_parser(subparsers, name, summary)
         if name == asked_for:
-            importlib.import_module(f"ranet_jax.cli.{module}").add_parser(subparsers)
+            importlib.import_module(f"ranet_jax.cli.{name}").add_arguments(command)
             if name in COMPILING:
-                add_cache_argument(subparsers.choices[name])
-        else:
-            subparsers.add_parser(name, help=summary)
+                add_cache_argument(command)
     return parser
 
 

@@ -4,6 +4,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
+from ranet_jax.cli.parsers import size, whole_number
 from ranet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--memory",
-        type=_whole_number(0),
+        type=whole_number(0),
         metavar="N",
         help="earlier frames to match with beside the first one: the previous frame, and older "
         "ones from the second on (default: the checkpoint's own setting)",
@@ -48,7 +49,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size",
-        type=_size,
+        type=size,
         metavar="HEIGHTxWIDTH",
         help="what frames are fitted to, multiples of 32 (default: what the checkpoint was trained "
         "at, or 480x864)",
@@ -75,7 +76,7 @@ def add_online_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--online`, `--online-lr` and `--online-batch`."""
     parser.add_argument(
         "--online",
-        type=_whole_number(0),
+        type=whole_number(0),
         nargs="?",
         const=_ONLINE["iterations"],
         default=0,
@@ -90,7 +91,7 @@ def add_online_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--online-batch",
-        type=_whole_number(1),
+        type=whole_number(1),
         metavar="VIEWS",
         help="random views of the first frame in an iteration of --online (default: "
         f"{_ONLINE['batch_size']})",
@@ -134,22 +135,6 @@ def make_segmenter(
     from ranet_jax.training.online_adaptation import OnlineSegmenter
 
     return OnlineSegmenter(model, params, **online["online"], **settings)
-
-
-def _whole_number(least: int):
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
-        return int(text)
-
-    return read
-
-
-def _size(text: str) -> tuple[int, int]:
-    sides = text.split("x")
-    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 480x864")
-    return int(sides[0]), int(sides[1])
 
 
 def _rate(text: str) -> float:

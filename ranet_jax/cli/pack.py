@@ -1,24 +1,18 @@
 """`ranet pack`: a checkpoint, or the mean of several, as one small file."""
 
 import argparse
-from typing import Any
 
 from ranet_jax.checkpoints import quantized
-from ranet_jax.cli.parsers import local_path
-
-_EXAMPLE = "example:\n  ranet pack runs/video ranet.npz"
+from ranet_jax.cli.parsers import add_example, local_path
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Adds `pack` to the subcommands of `ranet`."""
-    parser = subparsers.add_parser(
-        "pack",
-        help="put a checkpoint into one small file",
-        description="Puts a checkpoint, or the mean of several of one network, into one file of "
-        "integers of 10 bits or less, which every command reads in its place; kernels get fewer "
-        "bits, the largest first, until the file is small enough.",
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ranet pack`."""
+    add_example(
+        parser,
+        "ranet pack runs/video ranet.npz",
+        "The file holds integers of 10 bits or less, and every command reads it in place of a "
+        "checkpoint. Kernels get fewer bits, the largest first, until the file is small enough.",
     )
     parser.add_argument("checkpoints", nargs="+", metavar="checkpoint", help="its folder")
     parser.add_argument("out", type=local_path, help="file to write, .npz")
@@ -30,7 +24,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="largest size in millions of bytes (default: %(default)g)",
     )
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(arguments: argparse.Namespace) -> None:

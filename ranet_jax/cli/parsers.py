@@ -1,6 +1,8 @@
 """What the parsers of all commands have in common."""
 
 import argparse
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 from ranet_jax.errors import InputError
@@ -8,16 +10,27 @@ from ranet_jax.io import paths
 
 
 def new_parser(
-    subparsers: argparse._SubParsersAction, name: str, summary: str, example: str
+    subparsers: argparse._SubParsersAction, name: str, summary: str
 ) -> argparse.ArgumentParser:
-    """The parser of a command, whose help ends with one example of its use."""
+    """The parser of a command; its module adds the arguments and calls `add_example`."""
     return subparsers.add_parser(
         name,
         help=summary,
         description=summary,
-        epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_example(parser: argparse.ArgumentParser, example: str, details: str = "") -> None:
+    """Ends the help of a command with one example of its use.
+
+    Args:
+        parser: of the command.
+        example: the words to type.
+        details: sentences that follow the summary.
+    """
+    parser.description = textwrap.fill(f"{parser.description} {details}", 80)
+    parser.epilog = f"example:\n  {example}"
 
 
 def local_path(text: str) -> Path:
@@ -34,3 +47,22 @@ def path_or_address(text: str) -> Path:
         return paths.as_path(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Type of an argument that is a whole number from `least` on."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+        return int(text)
+
+    return read
+
+
+def size(text: str) -> tuple[int, int]:
+    """Type of an argument that is HEIGHTxWIDTH."""
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 480x864")
+    return int(sides[0]), int(sides[1])

@@ -7,17 +7,12 @@ from ranet_jax.cli.network_arguments import (
     add_online_arguments,
     make_segmenter,
 )
-from ranet_jax.cli.parsers import local_path, new_parser
+from ranet_jax.cli.parsers import add_example, local_path
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Adds `ranet segment`."""
-    parser = new_parser(
-        subparsers,
-        "segment",
-        "Follow the objects of a first mask through a video.",
-        "ranet segment horse.mp4 --mask horse-first.png --out out --overlay",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ranet segment`."""
+    add_example(parser, "ranet segment horse.mp4 --mask horse-first.png --out out --overlay")
     parser.add_argument("input", type=local_path, help="a video file, or a folder of frames")
     parser.add_argument(
         "--mask",

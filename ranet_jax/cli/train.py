@@ -1,29 +1,21 @@
 """`ranet train`: from a config and a folder to a run."""
 
 import argparse
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ranet_jax import extras
-from ranet_jax.cli.parsers import path_or_address
+from ranet_jax.cli.parsers import add_example, path_or_address
 from ranet_jax.errors import InputError
 
-if TYPE_CHECKING:
-    from ranet_jax.training.config import TrainConfig
 
-_EXAMPLE = "ranet train --config configs/tiny.py --workdir runs/tiny --config.data.root=data"
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Adds `train` to the subcommands of `ranet`."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a network as a config says",
-        description="Trains a network as a config says, and goes on where an earlier run in the "
-        "same folder stopped. Every setting can be overridden: --config.SECTION.KEY=VALUE.",
-        epilog=f"example:\n  {_EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ranet train`."""
+    add_example(
+        parser,
+        "ranet train --config tiny --workdir runs/tiny --config.data.root=data",
+        "A run that was interrupted in the same folder is resumed. Every setting can be "
+        "overridden: --config.SECTION.KEY=VALUE.",
     )
     parser.add_argument(
         "--config-help",
@@ -52,7 +44,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     _add_processes(parser)
     parser.set_defaults(run=run, overrides=[])
-    return parser
 
 
 class _ConfigHelp(argparse.Action):
@@ -96,14 +87,16 @@ def run(arguments: argparse.Namespace) -> None:
     config = read(arguments.config, arguments.overrides)
     # The rest is checked in the run: it asks for devices, which processes have to join for first.
     if arguments.memory:
-        for line in describe_memory(config):
+        from ranet_jax.training.memory import table
+
+        for line in table(config):
             print(line, flush=True)
         return
     if arguments.dry_run:
-        from ranet_jax.training.checks import check
+        from ranet_jax.training import checks, dry_run
 
-        check(config)
-        for line in describe(config):
+        checks.check(config)
+        for line in dry_run.describe(config):
             print(line, flush=True)
         return
     from ranet_jax.training import loop
@@ -120,69 +113,3 @@ def _joined(arguments: argparse.Namespace) -> AbstractContextManager:
     from ranet_jax.training import distributed
 
     return distributed.initialize(**others)
-
-
-def describe_memory(config: "TrainConfig") -> Iterator[str]:
-    """Lines about the memory of a step, for the data's size and slots."""
-    import jax
-
-    from ranet_jax.training import memory
-
-    yield (
-        f"Examples a device of {config.name}, {config.data.height}x{config.data.width}, "
-        f"{config.data.slots} slots, {config.precision}; by the compiler for "
-        f"{jax.devices()[0].device_kind}, using {memory.USABLE:.0%} of the memory:"
-    )
-    yield from memory.table(config)
-
-
-def describe(config: "TrainConfig") -> Iterator[str]:
-    """Lines about a checked config: its settings, parameters, data, and how a batch is shared."""
-    # The settings in the words of an override, ready to be copied.
-    yield from (f"{name} = {value!r}" for name, value in config.flat())
-    yield ""
-    yield from _parameters(config)
-    yield ""
-    yield from _data(config)
-    yield from _batch(config)
-    yield "Nothing was trained and nothing was written."
-
-
-def _parameters(config: "TrainConfig") -> Iterator[str]:
-    from clu import parameter_overview
-
-    from ranet_jax.models.initialization import abstract_params
-
-    params = abstract_params(config.network())
-    for module, inside in params.items():
-        yield f"{parameter_overview.count_parameters(inside):>12,}  {module}"
-    yield f"{parameter_overview.count_parameters(params):>12,}  parameters"
-
-
-def _data(config: "TrainConfig") -> Iterator[str]:
-    from data_pipelines.pipeline import open_sources
-
-    total = sum(weight for _, weight in config.data.sets)
-    for (name, weight), (source, _) in zip(
-        config.data.sets, open_sources(config.data), strict=True
-    ):
-        frames = sum(source.lengths)
-        passes = config.steps * config.data.batch_size * weight / total / frames
-        videos = f" in {len(source.videos)} videos" if source.videos else ""
-        yield (
-            f"{frames:>12,}  images{videos} of {config.data.in_root(name)}, {weight / total:.0%} "
-            f"of all examples, {passes:.3g} times through"
-        )
-
-
-def _batch(config: "TrainConfig") -> Iterator[str]:
-    import jax
-
-    devices, parts = jax.device_count(), config.optimizer.grad_accum_steps
-    size = config.data.batch_size
-    kind = jax.devices()[0].device_kind
-    yield (
-        f"{size:>12,}  examples a step: {size // (devices * parts)} at a time on each of {devices} "
-        f"device{'s' * (devices > 1)} ({kind})"
-    )
-    yield f"{config.steps:>12,}  steps"

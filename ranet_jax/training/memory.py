@@ -42,17 +42,22 @@ class MemoryEstimate(NamedTuple):
 
 
 def table(config: TrainConfig, gigabytes: Sequence[int] = (16, 40, 80)) -> Iterator[str]:
-    """A Markdown table of the largest batch a device, with and without rematerialisation.
+    """The largest batch a device, with and without rematerialization: a line, a Markdown table.
 
     Args:
         config: whose network, input size, slots and clips to compile; its `remat`, its batch and
             its microbatches do not matter.
         gigabytes: memory of the devices to tell of.
     """
+    yield (
+        f"Examples a device of {config.name}, {config.data.height}x{config.data.width}, "
+        f"{config.data.slots} slots, {config.precision}; by the compiler for "
+        f"{jax.devices()[0].device_kind}, using {USABLE:.0%} of the memory:"
+    )
     sizes = " | ".join(f"{g} GB" for g in gigabytes)
     yield f"| encoder | state and program | each example | {sizes} |"
     yield f"|---|---|---|{'---|' * len(gigabytes)}"
-    for remat, name in ((False, "kept"), (True, "rematerialised")):
+    for remat, name in ((False, "kept"), (True, "rematerialized")):
         need = measure(dataclasses.replace(config, remat=remat))
         batches = " | ".join(str(need.largest_batch(g)) for g in gigabytes)
         fixed, example = need.fixed / GIGABYTE, need.example / GIGABYTE

@@ -146,12 +146,11 @@ def test_commands_that_compile_can_go_without(command, capsys):
 def test_a_command_runs_with_or_without(given, enabled, monkeypatch):
     seen = []
 
-    def add_parser(subparsers):
-        parser = subparsers.add_parser("demo")
+    def add_arguments(parser):
         parser.set_defaults(
             run=lambda _: seen.append(os.environ.get("JAX_ENABLE_COMPILATION_CACHE"))
         )
 
-    monkeypatch.setattr("ranet_jax.cli.demo.add_parser", add_parser)
+    monkeypatch.setattr("ranet_jax.cli.demo.add_arguments", add_arguments)
     assert cli.main(["demo", *given]) == 0
     assert seen == [enabled]

@@ -59,8 +59,8 @@ def checkpoint(tmp_path):
 
 def run(*words):
     parser = argparse.ArgumentParser()
-    evaluate.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["evaluate", *map(str, words)])
+    evaluate.add_arguments(parser)
+    arguments = parser.parse_args(list(map(str, words)))
     return arguments.run(arguments)
 
 

@@ -31,13 +31,6 @@ def runs(monkeypatch):
     return started
 
 
-def test_help_shows_an_example(capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "--help"])
-    assert stop.value.code == 0
-    assert "ranet train --config configs/tiny.py --workdir" in capsys.readouterr().out
-
-
 def test_every_setting_is_listed_with_its_range(capsys):
     from ranet_jax.training.config import read
 
@@ -111,8 +104,8 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(given, runs, tm
     (videos,) = (line for line in said if "in 2 videos" in line)
     # 8 examples in each of 60 steps, three quarters of them from 8 frames.
     assert videos.split()[0] == "8" and "75% of all examples, 45 times" in videos
-    (photographs,) = (line for line in said if "images of images=" in line)
-    assert photographs.split()[0] == "2" and "25% of all examples, 60 times" in photographs
+    (images,) = (line for line in said if "images of images=" in line)
+    assert images.split()[0] == "2" and "25% of all examples, 60 times" in images
     assert any("examples a step: 8 at a time on each of 1 device" in line for line in said)
 
 
