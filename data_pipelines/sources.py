@@ -1,5 +1,6 @@
-"""One interface over everything that training images come from; plain folders and arrays in
-memory. Built TFDS datasets are in `built_sources.py`.
+"""One interface over everything that training images come from, and plain folders.
+
+Built TFDS datasets are in `built_sources.py`.
 
 A source is a list of clips, a clip a list of frames with their masks; an image is a clip of one
 frame. Sources hand out encoded bytes: what is decoded, and at what size, is for `examples.py` to
@@ -11,12 +12,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from jaxtyping import Int, UInt8
-
 from ranet_jax.errors import InputError
 from ranet_jax.io.davis_lists import read_list
-from ranet_jax.io.images import encode_image
 from ranet_jax.io.paths import as_path, is_address
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -58,7 +55,7 @@ class FolderSource:
 
     name: str
     files: tuple[tuple[tuple[str, str], ...], ...]
-    mask_rule: str = "auto"
+    mask_rule = "auto"
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -83,70 +80,7 @@ class FolderSource:
         return as_path(self.files[clip][frame][1]).read_bytes()
 
 
-@dataclasses.dataclass(frozen=True)
-class ArraySource:
-    """One clip from memory, such as the first frame of a video to fine-tune on.
-
-    Its images are kept as PNGs, which lose nothing.
-    """
-
-    name: str
-    images: tuple[bytes, ...]
-    masks: tuple[bytes, ...]
-    mask_rule: str = "ids"
-
-    @property
-    def lengths(self) -> tuple[int, ...]:
-        """The number of frames of the clip."""
-        return (len(self.images),)
-
-    @property
-    def videos(self) -> tuple[str, ...]:
-        """The source's name, where it has several frames."""
-        return (self.name,) if len(self.images) > 1 else ()
-
-    def frame_name(self, clip: int, frame: int) -> str:
-        """The source's name and the frame's number."""
-        return f"{self.name}/{frame:05d}"
-
-    def image(self, clip: int, frame: int) -> bytes:
-        """The image as a PNG."""
-        return self.images[frame]
-
-    def mask(self, clip: int, frame: int) -> bytes:
-        """The mask as a PNG."""
-        return self.masks[frame]
-
-
-def arrays(
-    frames: Sequence[UInt8[np.ndarray, "height width 3"]],
-    masks: Sequence[Int[np.ndarray, "height width"]],
-    name: str = "memory",
-) -> ArraySource:
-    """Frames of one clip, each with its object ids from 0 to 254.
-
-    Raises:
-        InputError: there are not as many masks as frames, a mask is not of its frame's size, or an
-            id is out of range.
-    """
-    if len(frames) != len(masks) or not frames:
-        raise InputError(
-            f"{name} has {len(frames)} frames and {len(masks)} masks: give a mask each."
-        )
-    for frame, mask in zip(frames, masks, strict=True):
-        if frame.shape[:2] != mask.shape or mask.min() < 0 or mask.max() > 254:
-            raise InputError(
-                f"A mask of {name} is {mask.shape} with ids from {mask.min()} to {mask.max()}: it "
-                f"has to be {frame.shape[:2]} with ids from 0 to 254."
-            )
-    return ArraySource(
-        name,
-        tuple(encode_image(frame) for frame in frames),
-        tuple(encode_image(mask.astype(np.uint8)) for mask in masks),
-    )
-
-
-def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "auto") -> FolderSource:
+def image_folder(images: str | Path, masks: str | Path) -> FolderSource:
     """Images in one folder, masks of the same names in another (or the same one).
 
     Images without a mask are left out: sets of instances have none where nothing was found.
@@ -166,16 +100,11 @@ def image_folder(images: str | Path, masks: str | Path, *, mask_rule: str = "aut
         raise InputError(
             f"No image in {images} has a mask of the same name in {masks}: check the folders."
         )
-    return FolderSource(str(images), tuple(pairs), mask_rule)
+    return FolderSource(str(images), tuple(pairs))
 
 
 def video_folder(
-    root: str | Path,
-    *,
-    split: str | None = None,
-    year: str | None = None,
-    exclude: Collection[str] = (),
-    mask_rule: str = "auto",
+    root: str | Path, *, split: str | None = None, exclude: Collection[str] = ()
 ) -> FolderSource:
     """Videos in the layout of DAVIS: `JPEGImages/RESOLUTION/NAME/*.jpg`,
     `Annotations/RESOLUTION/NAME/*.png`.
@@ -185,11 +114,9 @@ def video_folder(
 
     Args:
         root: the folder that holds `JPEGImages` and `Annotations`.
-        split: read only the videos of `ImageSets/YEAR/SPLIT.txt` (names, or pairs of paths); all of
-            them by default.
-        year: the folder of that list; by default the first of 2017, 2016 and 480p that has it.
+        split: read only the videos of `ImageSets/YEAR/SPLIT.txt` (names, or pairs of paths), YEAR
+            being the first of 2017, 2016 and 480p that has it; all of them by default.
         exclude: names of videos to leave out; a name that is not there changes nothing.
-        mask_rule: see `decode_ids`.
 
     Raises:
         InputError: a folder or the list is missing, a listed video is missing, no video is left, or
@@ -199,7 +126,7 @@ def video_folder(
     images, masks = (_resolution_folder(root / part) for part in ("JPEGImages", "Annotations"))
     names = sorted(path.name for path in images.iterdir() if path.is_dir())
     if split is not None:
-        names = _listed_names(root / "ImageSets", (year,) if year else _LISTS, f"{split}.txt")
+        names = _listed_names(root / "ImageSets", f"{split}.txt")
     names = without(names, exclude, str(root))
     clips = []
     for name in names:
@@ -216,7 +143,7 @@ def video_folder(
             clips.append(clip)
     if not clips:
         raise InputError(f"No frame under {images} has a mask of the same name under {masks}.")
-    return FolderSource(str(root), tuple(clips), mask_rule)
+    return FolderSource(str(root), tuple(clips))
 
 
 def without(names: Sequence[str], exclude: Collection[str], source: str) -> list[str]:
@@ -263,9 +190,9 @@ def _resolution_folder(folder: Path) -> Path:
     return resolutions[0] if resolutions else folder
 
 
-def _listed_names(lists: Path, years: Sequence[str], file: str) -> list[str]:
+def _listed_names(lists: Path, file: str) -> list[str]:
     """Video names, in order, of the first list there is."""
-    paths = [lists / year / file for year in years]
+    paths = [lists / year / file for year in _LISTS]
     found = [path for path in paths if path.is_file()]
     if not found:
         raise InputError(

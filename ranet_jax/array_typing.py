@@ -27,7 +27,6 @@ ObjectMasks = Float[
 ]  # fraction of each pixel that belongs to the object, in [0, 1]
 Logits = Float[Array, "b n H W"]
 Probabilities = Float[Array, "b n H W"]
-Labels = UInt8[Array, "b H W"]  # slot numbers: 0 background, 1..n objects
 Boxes = Int[Array, "b 4"]  # y0, x0, y1, x1; the ends are exclusive
 Valid = Bool[Array, "b n"]  # which slots hold an object
 

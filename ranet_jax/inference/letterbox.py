@@ -75,11 +75,6 @@ def letterbox_labels(labels: HostMask, geometry: Letterbox) -> Int[np.ndarray, "
     return _pad(labels, geometry)
 
 
-def unletterbox_labels(labels: Int[np.ndarray, "H W"], geometry: Letterbox) -> HostMask:
-    """A label map without its padding; only for images that were not resized."""
-    return labels[geometry.window]
-
-
 def unletterbox(
     values: Float[np.ndarray, "H W"], geometry: Letterbox
 ) -> Float[np.ndarray, "height width"]:

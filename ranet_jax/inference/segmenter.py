@@ -23,7 +23,6 @@ from ranet_jax.inference.letterbox import (
     letterbox,
     letterbox_labels,
     unletterbox,
-    unletterbox_labels,
     unletterbox_largest,
 )
 from ranet_jax.inference.object_ids import (
@@ -81,8 +80,6 @@ class Segmenter:
         Raises:
             InputError: for an unknown `aggregation`, or a memory or a size that cannot be.
         """
-        if aggregation not in (None, "softmax", "argmax"):
-            raise InputError(f"aggregation is {aggregation!r}; it can be softmax or argmax.")
         if min(size) < 32 or any(side % 32 for side in size):
             raise InputError(
                 f"The network's size is {size[0]}x{size[1]}; both must be multiples of 32."
@@ -286,7 +283,7 @@ class Segmenter:
     def _result(self, video: int, labels: np.ndarray) -> HostMask:
         geometry, ids = self._geometries[video], self._ids[video]
         if geometry.resized == geometry.original:
-            labels = unletterbox_labels(labels, geometry)
+            labels = labels[geometry.window]
         else:
             # Only the slots in use are worth the transfer and the resizing.
             values = np.asarray(self._values[video, jnp.asarray([0, *ids])])

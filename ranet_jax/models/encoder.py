@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import Features
 from ranet_jax.models.layers import ConvBlock
-from ranet_jax.models.ops import average_pool, l2_normalize, max_pool, resize_half_pixel
+from ranet_jax.models.ops import average_pool, l2_normalize, resize_half_pixel
 from ranet_jax.models.resnet import Levels
 
 TEMPLATE_GRID = (15, 27)
@@ -39,7 +39,7 @@ class MatchingFeatures(nn.Module):
         ]
         size = c4.shape[1:3]
         aligned = [
-            max_pool(reduced[0], 2, 2),
+            nn.max_pool(reduced[0], (2, 2), (2, 2)),
             reduced[1],
             resize_half_pixel(reduced[2].astype(jnp.float32), size),
         ]

@@ -1,4 +1,4 @@
-"""Resizing, pooling, normalising and box crops: what `jax.numpy` lacks.
+"""Resizing, pooling, normalizing and box crops: what `jax.numpy` lacks.
 
 Two resizing conventions live side by side because the published network mixes them: *half-pixel*
 (pixel centres at i + 0.5) and *align-corners* (the first and last pixels of input and output
@@ -56,19 +56,6 @@ def resize_align_corners(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
     rows = _align_corners_matrix(x.shape[1], size[0])
     columns = _align_corners_matrix(x.shape[2], size[1])
     return _apply_separable(x, rows, columns)
-
-
-def max_pool(x: FeatureMap, window: int, stride: int, padding: int = 0) -> FeatureMap:
-    """Max pooling; the padding never wins."""
-    pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
-    return lax.reduce_window(
-        x,
-        np.asarray(-np.inf, x.dtype),
-        lax.max,
-        (1, window, window, 1),
-        (1, stride, stride, 1),
-        pads,
-    )
 
 
 def average_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:

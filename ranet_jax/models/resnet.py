@@ -1,4 +1,4 @@
-"""ResNet with instance normalisation and all five levels (He et al. 2016; paper 3.4)."""
+"""ResNet with instance normalization and all five levels (He et al. 2016; paper 3.4)."""
 
 import flax.linen as nn
 import jax
@@ -8,11 +8,11 @@ from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap, Frame, Params
 from ranet_jax.models.layers import conv
-from ranet_jax.models.ops import instance_norm, max_pool, normalize
+from ranet_jax.models.ops import instance_norm, normalize
 
 # Bottlenecks of the four stages. 101 is the paper's; 14 and 26 are for tests and small experiments.
 STAGES = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-LOOPED = 8  # from how many equal blocks on a stage is compiled as a loop
+SCAN_MIN_BLOCKS = 8  # so many equal blocks or more are compiled as a loop
 
 Levels = tuple[
     Float[Array, "b h2 w2 c1"],
@@ -86,7 +86,7 @@ class ResNet(nn.Module):
         x = conv(self.width, 7, stride=2, dtype=self.dtype, name="conv1")(x)
         x = nn.relu(AffineInstanceNorm(name="norm1")(x))
         levels = [x]
-        x = max_pool(x, 3, 2, padding=1)
+        x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
         for stage, blocks in enumerate(STAGES[self.depth]):
             width = self.width * 2**stage
             stride = 2 if stage > 0 else 1
@@ -104,7 +104,7 @@ class ResNet(nn.Module):
         time, and it keeps the compiler from fusing the chain of shortcuts, which computes the first
         ones again in every block.
         """
-        if len(names) < LOOPED or self.is_initializing():
+        if len(names) < SCAN_MIN_BLOCKS or self.is_initializing():
             for name in names:
                 x = self._block_type()(features, dtype=self.dtype, name=name)(x)
             return x

@@ -5,7 +5,6 @@ import pytest
 from small_sets import davis_files, encode, photograph, square, write_tree
 
 from data_pipelines import builders, built_sources, sources
-from data_pipelines.decoding import decode_image
 from ranet_jax.errors import InputError
 from ranet_jax.io.masks import decode_ids
 
@@ -42,7 +41,6 @@ def test_videos_are_read_in_order_without_or_with_a_list(video_set):
 def test_lists_of_pairs_are_read_too(tmp_path):
     files = davis_files("2016", {"train": {"ant": 3}, "val": {"bee": 2}})
     root = write_tree(tmp_path, files) / "DAVIS"
-    assert sources.video_folder(root, split="val", year="480p").lengths == (2,)
     assert sources.video_folder(root, split="val").lengths == (2,)
 
 
@@ -110,33 +108,6 @@ def test_the_cache_changes_nothing_but_the_time(video_set, tmp_path, build, capa
     assert source._cache.nbytes <= capacity
 
 
-def test_arrays_are_a_clip_that_loses_nothing():
-    frames = [photograph(seed) for seed in range(3)]
-    masks = [square(left=10 + t).astype(np.int32) for t in range(3)]
-    source = sources.arrays(frames, masks, "first frame")
-    assert source.lengths == (3,)
-    for t in range(3):
-        pixels = decode_image(source.image(0, t), source.frame_name(0, t))
-        np.testing.assert_array_equal(pixels, frames[t])
-        ids = decode_ids(source.mask(0, t), "m", source.mask_rule)
-        np.testing.assert_array_equal(ids, masks[t])
-
-
-@pytest.mark.parametrize(
-    ("frames", "masks", "message"),
-    [
-        ([], [], "0 frames and 0 masks"),
-        ([photograph(0)], [], "1 frames and 0 masks"),
-        ([photograph(0)], [square(40, 40)], r"is \(40, 40\)"),
-        ([photograph(0)], [square(value=255)], "ids from 0 to 255"),
-        ([photograph(0)], [-square().astype(np.int32)], "ids from -1 to 0"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(frames, masks, message):
-    with pytest.raises(InputError, match=message):
-        sources.arrays(frames, masks)
-
-
 def test_what_is_not_built_is_said(tmp_path, video_set, build):
     with pytest.raises(InputError, match="run `ranet data build ecssd`"):
         built_sources.TfdsSource(builders.builder("ecssd", tmp_path), "train")
@@ -179,5 +150,3 @@ def test_one_video_at_least_has_to_be_left(video_set, tmp_path, build):
 
 def test_a_clip_of_one_frame_is_no_video(image_set):
     assert sources.image_folder(image_set / "images", image_set / "masks").videos == ()
-    assert sources.arrays([photograph(0)], [square()]).videos == ()
-    assert sources.arrays([photograph(0)] * 2, [square()] * 2, "two").videos == ("two",)

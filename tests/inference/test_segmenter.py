@@ -255,7 +255,7 @@ def test_bad_calls(single):
         Segmenter(*single, frame_scale=0)
     with pytest.raises(InputError, match="multiples of 32"):
         Segmenter(*single, size=(480, 854))
-    with pytest.raises(InputError, match="softmax or argmax"):
+    with pytest.raises(InputError, match="one of softmax, argmax"):
         Segmenter(*single, aggregation="vote")
     segmenter = Segmenter(*single, size=SIZE)
     with pytest.raises(InputError, match="call init"):
