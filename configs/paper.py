@@ -1,4 +1,4 @@
-"""Every setting there is, as in the paper (section 3.5): the other pages say what they change.
+"""Every setting there is, as in the paper (section 3.5): the other configs say what they change.
 
 No experiment by itself. Where the paper is silent, a comment says why the value is what it is.
 """
@@ -14,7 +14,7 @@ def get_config() -> ConfigDict:
     config.steps = 100_000  # not in the paper: a hundred times through its static images
     config.stage = "static"  # or "video"
     # "" (random), a ResNet of ImageNet (the backbone alone), a checkpoint, an earlier workdir, or
-    # "default", the network that ships.
+    # "default", the default model.
     config.init_from = "weights/resnet101.pth"  # torchvision's, under this name
     config.precision = "float32"  # of the convolutions; not in the paper
     config.remat = False  # True: less memory, a third more time
@@ -45,9 +45,9 @@ def get_config() -> ConfigDict:
     config.data.jitter = 0.1  # of that box; not in the paper
     config.data.max_frame_gap = 5  # frames between previous mask and current frame
     config.data.clip_length = 1  # current frames of an example, one after the other
-    config.data.extra_region_prob = 0.0  # share of previous masks with background in them
-    config.data.missing_region_prob = 0.0  # share of previous masks without a part of the object
-    config.data.occlusions = 0.0  # share of current frames with something before the object
+    config.data.extra_region_prob = 0.0  # fraction of previous masks with background in them
+    config.data.missing_region_prob = 0.0  # fraction of previous masks without a part of the object
+    config.data.occlusions = 0.0  # fraction of current frames with something before the object
     config.data.min_area = 0.001  # objects below a thousandth of the frame teach nothing
     config.data.batch_size = 16  # of all devices and hosts together; not in the paper
     config.data.workers = 4

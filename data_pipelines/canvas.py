@@ -80,5 +80,5 @@ class CanvasGeometry(NamedTuple):
                 strict=True,
             )
         ]
-        # A mask with made-up mistakes may lie beside the image, and beyond the frame once enlarged.
+        # A corrupted mask may lie beside the image, and beyond the frame once enlarged.
         return np.clip(np.array(ends).T, 0, np.array(self.frame.size) - 1).reshape(-1)

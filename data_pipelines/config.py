@@ -39,7 +39,11 @@ class ExampleSettings(Settings, section="data"):
         default="object",
     )
     jitter: float = number(
-        0, 1, "the box varies in size and place by this share of it", below_high=True, default=0.1
+        0,
+        1,
+        "the box varies in size and place, as a fraction",
+        below_high=True,
+        default=0.1,
     )
     max_frame_gap: int = whole(
         1, 10_000, "largest distance from the previous mask's frame to the current one", default=5
@@ -48,16 +52,20 @@ class ExampleSettings(Settings, section="data"):
         1, 1000, "current frames of an example, one after the other (the paper's: 1)", default=1
     )
     min_area: float = number(
-        0, 1, "objects below this share of the frame are left out", below_high=True, default=0.001
+        0,
+        1,
+        "smaller objects are left out, fraction of the frame",
+        below_high=True,
+        default=0.001,
     )
     extra_region_prob: float = number(
-        0, 1, "share of examples with pieces of background in the previous mask", default=0.0
+        0, 1, "fraction of examples with pieces of background in the previous mask", default=0.0
     )
     missing_region_prob: float = number(
-        0, 1, "share of examples whose previous mask lacks a part of the object", default=0.0
+        0, 1, "fraction of examples whose previous mask lacks a part of the object", default=0.0
     )
     occlusions: float = number(
-        0, 1, "share of examples with something in front of the object", default=0.0
+        0, 1, "fraction of examples with something in front of the object", default=0.0
     )
 
     def check_together(self) -> None:
@@ -101,7 +109,7 @@ class DataConfig(ExampleSettings, section="data"):
     batch_size: int = whole(1, 65_536, "examples of a step, on all devices together", default=1)
     workers: int = whole(0, 256, "processes that make batches; 0: none of their own", default=0)
     threads: int = whole(0, 256, "threads in each of these processes", default=4)
-    max_corrupt: float = number(0, 1, "share of unreadable frames to put up with", default=0.01)
+    max_corrupt: float = number(0, 1, "fraction of unreadable frames to put up with", default=0.01)
 
     def in_root(self, name: str) -> str:
         """A dataset's name, or a path, with `root` in the place of `{root}`."""

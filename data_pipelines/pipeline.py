@@ -76,7 +76,7 @@ def open_loader(
     """The loader of one process; see `Loader` for the arguments.
 
     Raises:
-        InputError: a dataset is not there, or the batch cannot be shared out.
+        InputError: a dataset is not there, or the batch cannot be split equally.
     """
     return Loader(
         open_sources(data),

@@ -5,7 +5,7 @@
     for frame in frames:
         labels = video.step(frame)
 
-`default` is the network that ships; a checkpoint or the folder of a training run take its place.
+`default` is the default model; a checkpoint or the folder of a training run take its place.
 `load` gives the network alone: the model and its parameters.
 """
 

@@ -22,7 +22,7 @@ def encode(pixels: np.ndarray, kind: str = "PNG", mode: str | None = None) -> by
     return file.getvalue()
 
 
-def photograph(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
+def random_image(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
     """Smooth random colors, which JPEG keeps well."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
@@ -61,7 +61,7 @@ def static_files(images: str, masks: str, count: int = 3, first: int = 0) -> dic
     """Photographs and binary masks under path patterns with `{}` for the name."""
     files = {}
     for i in range(first, first + count):
-        files[images.format(f"{i:04d}")] = encode(photograph(i), "JPEG")
+        files[images.format(f"{i:04d}")] = encode(random_image(i), "JPEG")
         files[masks.format(f"{i:04d}")] = encode(255 * square(top=8 + i))
     return files
 
@@ -75,7 +75,7 @@ def davis_files(year: str, videos: dict[str, dict[str, int]]) -> dict[str, bytes
             for t in range(frames):
                 image = f"/JPEGImages/480p/{name}/{t:05d}.jpg"
                 mask = f"/Annotations/480p/{name}/{t:05d}.png"
-                files[f"DAVIS{image}"] = encode(photograph(t), "JPEG")
+                files[f"DAVIS{image}"] = encode(random_image(t), "JPEG")
                 ids = square(left=8 + t)
                 if year == "2017":
                     ids[30:40, 40:50] = 2

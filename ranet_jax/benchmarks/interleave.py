@@ -1,4 +1,4 @@
-"""Programs that take turns: whatever else the machine does falls on all of them alike."""
+"""Interleaved timing: whatever else the machine does falls on all cases alike."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Case:
-    """One program that takes its turn in every round.
+    """One program, timed once in every round.
 
     Attributes:
         label: for the report.
@@ -47,7 +47,7 @@ class Times:
 
 
 def interleave(cases: Sequence[Case], rounds: int) -> list[Times]:
-    """Runs all cases in turn, `rounds` times, after a round that is not counted."""
+    """Runs all cases one after the other, `rounds` times, after a round that is not counted."""
     measured = [([], []) for _ in cases]
     for case in cases:
         case.run()

@@ -1,7 +1,7 @@
 """How fast the network and the whole pipeline are on this machine, and how much memory they take.
 
-Whatever is compared (numbers of objects, PyTorch) takes turns, round by round, so that another
-program's load on the machine falls on all alike; ratios are taken within a round.
+Whatever is compared (numbers of objects, PyTorch) is interleaved, so that another program's load on
+the machine falls on all alike; ratios are taken within a round.
 """
 
 import os

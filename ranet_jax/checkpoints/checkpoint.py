@@ -60,8 +60,8 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
     Args:
         path: a directory written by `save` or, as `checkpoints/STEP`, by a training run; of the
             folder of a run itself the best checkpoint is taken, or the latest where none was
-            evaluated. Or a file written by `quantized.save`, or `default` for the trained network
-            that ships with the package.
+            evaluated. Or a file written by `quantized.save`, or `default` for the default
+            model, which comes with the package.
         precision: what convolutions compute in, `float32` or `bfloat16`.
 
     Raises:
@@ -225,7 +225,7 @@ def model_from_settings(settings: dict, precision: str = "float32") -> RANet:
 
 
 def resolve(path: Path | str) -> Path:
-    """Where a checkpoint is: of the folder of a run its best one, `default` the one that ships.
+    """Where a checkpoint is: of the folder of a run its best one, `default` the default model.
 
     Raises:
         InputError: if `default` was asked for and is missing from the installation.

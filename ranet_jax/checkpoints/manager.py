@@ -195,7 +195,7 @@ def _score(metrics: Mapping[str, float]) -> float:
 
 
 def _copy(leaf: jax.Array | np.ndarray) -> np.ndarray:
-    """The step that follows gives the memory of its arrays away: nothing may look into it."""
+    """A copy: the step that follows donates the memory of its arrays."""
     return np.array(leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf)
 
 

@@ -26,9 +26,9 @@ from ranet_jax.io.paths import absolute, as_path
 
 DEFAULT = "default"
 LIMIT = 40_000_000  # bytes; what a repository can carry
-MOST_LEVELS = 511  # of either sign: 10 bits
-FEWEST_LEVELS = 15
-SMALLEST_PACKED = 1 << 14  # kernels of fewer values stay float32: they cost little and matter much
+MAX_LEVELS = 511  # of either sign: 10 bits
+MIN_LEVELS = 15
+MIN_PACKED = 1 << 14  # kernels of fewer values stay float32: they cost little and matter much
 _VALUES, _LOW, _SCALES, _SETTINGS = ".values", ".low", ".scales", "settings.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -59,7 +59,7 @@ class Quantized(NamedTuple):
     scales: Float[np.ndarray, " out"]
 
 
-def quantize(kernel: Float[np.ndarray, "*inputs out"], levels: int = MOST_LEVELS) -> Quantized:
+def quantize(kernel: Float[np.ndarray, "*inputs out"], levels: int = MAX_LEVELS) -> Quantized:
     """Rounds each output channel to whole parts of its largest value, `levels` of either sign."""
     largest = np.max(np.abs(kernel), axis=tuple(range(kernel.ndim - 1)))
     scales = (largest / levels).astype(np.float32)
@@ -70,9 +70,9 @@ def quantize(kernel: Float[np.ndarray, "*inputs out"], levels: int = MOST_LEVELS
     return Quantized(np.clip(rounded, -levels, levels).astype(kind), scales)
 
 
-def restore(quantised: Quantized) -> Float[np.ndarray, "*inputs out"]:
+def restore(quantized: Quantized) -> Float[np.ndarray, "*inputs out"]:
     """The values that the integers stand for, float32."""
-    return quantised.values.astype(np.float32) * quantised.scales
+    return quantized.values.astype(np.float32) * quantized.scales
 
 
 def save(
@@ -106,12 +106,12 @@ def save(
             raise InputError(f"The parameter {name} has values that are not finite: not packed.")
     make_output_folder(path.parent)
     text = json.dumps(dict(settings), sort_keys=True, indent=1).encode()
-    levels = {name: MOST_LEVELS if _is_large(value) else 0 for name, value in flat.items()}
+    levels = {name: MAX_LEVELS if _is_large(value) else 0 for name, value in flat.items()}
     members = {name: _members(name, value, levels[name]) for name, value in flat.items()}
     sizes = {name: _size(own) for name, own in members.items()}
     while sum(sizes.values()) + _size({_SETTINGS: text}) > limit:
         name = max(levels, key=lambda n: (levels[n], flat[n].size))
-        if levels[name] // 2 < FEWEST_LEVELS:
+        if levels[name] // 2 < MIN_LEVELS:
             raise InputError(f"The network is too large for a file of {limit / 1e6:g} MB.")
         levels[name] //= 2
         members[name] = _members(name, flat[name], levels[name])
@@ -164,7 +164,7 @@ def is_packed(path: Path | str) -> bool:
 
 
 def resolve(name: Path | str) -> Path:
-    """The path that a checkpoint's path or name stands for; `default` is the one that ships.
+    """The path that a checkpoint's path or name stands for; `default` is the default model.
 
     Raises:
         InputError: if `default` was asked for and is missing from the installation.
@@ -185,7 +185,7 @@ def _flatten(params: Params) -> dict[str, Any]:
 
 
 def _is_large(value: np.ndarray) -> bool:
-    return value.ndim == 4 and value.size >= SMALLEST_PACKED
+    return value.ndim == 4 and value.size >= MIN_PACKED
 
 
 def _members(name: str, value: np.ndarray, levels: int) -> dict[str, bytes]:

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against-torch",
         action="store_true",
-        help="alternate with a PyTorch network of the same layers, on the CPU",
+        help="interleave with a PyTorch network of the same layers, on the CPU",
     )
     parser.add_argument("--out", type=local_path, help="a JSON file for all figures")
     parser.set_defaults(run=run)

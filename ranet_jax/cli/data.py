@@ -77,7 +77,7 @@ def _add_data_dir(parser: argparse.ArgumentParser) -> None:
 def _add_data_options(parser: argparse.ArgumentParser, batch_size: int) -> None:
     parser.add_argument(
         "--config",
-        metavar="PAGE.py[:VARIANT]",
+        metavar="CONFIG[:VARIANT]",
         help="take the sections data and augment from here; --config.key=value overrides a value",
     )
     parser.add_argument(

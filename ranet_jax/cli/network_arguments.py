@@ -21,7 +21,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         default="default",
-        help="a checkpoint, the folder of a training run, or `default`, the network that ships",
+        help="a checkpoint, the folder of a training run, or `default`, the default model",
     )
     add_segmenter_arguments(parser)
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         required=True,
-        metavar="PAGE[:VARIANT]",
+        metavar="CONFIG[:VARIANT]",
         help="a config of this package by its name, such as davis2016, or the path of one's own",
     )
     parser.add_argument(

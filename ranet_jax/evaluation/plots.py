@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, RED, GREEN, GREY, LIGHT = "#0b6fb8", "#d1495b", "#2a9d6f", "#5f6770", "#dfe3e8"
+BLUE, RED, GREEN, GRAY, LIGHT = "#0b6fb8", "#d1495b", "#2a9d6f", "#5f6770", "#dfe3e8"
 _POINTS_OVER_TIME = 50
 
 
@@ -42,8 +42,8 @@ def save(figure: "Figure", path: Path) -> None:
 def tidy(axes: "Axes", grid: str = "both") -> None:
     """No frame where there is no scale; a faint grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(colors=GREY, labelcolor="black")
+    axes.spines[["left", "bottom"]].set_color(GRAY)
+    axes.tick_params(colors=GRAY, labelcolor="black")
     axes.grid(axis=grid, color=LIGHT, linewidth=0.8)
     axes.set_axisbelow(True)
 
@@ -95,8 +95,8 @@ def plot_over_time(scores: Mapping[str, Scores], title: str, path: Path) -> None
     figure = new_figure(7, 4)
     axes = figure.add_subplot()
     percent = np.linspace(0, 100, _POINTS_OVER_TIME)
-    axes.plot(percent, curves.T, color=GREY, alpha=0.28, linewidth=0.8)
-    axes.plot([], [], color=GREY, alpha=0.5, linewidth=0.8, label="one object")
+    axes.plot(percent, curves.T, color=GRAY, alpha=0.28, linewidth=0.8)
+    axes.plot([], [], color=GRAY, alpha=0.5, linewidth=0.8, label="one object")
     axes.plot(percent, curves.mean(axis=0), color=BLUE, linewidth=2.4, label="mean")
     for (start, end), value in (((0, 25), first), ((75, 100), last)):
         axes.axvspan(start, end, color=BLUE, alpha=0.06, linewidth=0)
@@ -140,7 +140,7 @@ def plot_speed(ours: Sequence[tuple[str, float, float]], title: str, path: Path)
         rows = [row for row in others if row.online == online]
         speeds = [1000 / row.milliseconds for row in rows]
         axes.scatter(
-            speeds, [row.j_and_f for row in rows], s=40, marker=marker, color=GREY, label=label
+            speeds, [row.j_and_f for row in rows], s=40, marker=marker, color=GRAY, label=label
         )
         _name_points(axes, rows, speeds)
     for color, (name, speed, accuracy) in zip(_cycle(len(ours)), ours, strict=True):
@@ -191,7 +191,7 @@ def _name_points(
             ha=align,
             va="center",
             fontsize=8,
-            color="black" if row.method.startswith("RANet") else GREY,
+            color="black" if row.method.startswith("RANet") else GRAY,
         )
 
 

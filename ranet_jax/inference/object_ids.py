@@ -1,4 +1,4 @@
-"""What users bring, checked: frames, masks, and their ids as slots of the network."""
+"""Checks of users' frames and masks, and object ids as slots of the network."""
 
 from collections.abc import Sequence
 

@@ -67,8 +67,8 @@ class Segmenter:
         Args:
             model: the network; one for a single object follows several by running once for each.
             params: its parameters.
-            aggregation: how objects share out a frame, `softmax` (paper) or `argmax` (published
-                code); the model's own setting if None.
+            aggregation: how objects become one label a pixel, `softmax` (paper) or `argmax`
+                (published code); the model's own setting if None.
             memory: number of earlier frames that are matched beside the first one, the previous
                 frame first; the model's own setting if None.
             size: height and width of the network's input, multiples of 32.
@@ -102,7 +102,7 @@ class Segmenter:
         """A segmenter with the network of a checkpoint, and with the settings it was trained at.
 
         Args:
-            checkpoint: see `checkpoints.checkpoint.load`; `default` is the network that ships.
+            checkpoint: see `checkpoints.checkpoint.load`; `default` is the default model.
             precision: what convolutions compute in, `float32` or `bfloat16`.
             **settings: arguments of the class that replace the checkpoint's `size`, `frame_scale`,
                 `aggregation` and `memory`, and `devices`.

@@ -4,12 +4,12 @@ A video is followed by one or more *tracks*. A track has its templates, a box an
 of object slots. A network for several objects follows all objects of a frame in one track; a
 single-object network has a track for every object, each with its own box. Objects added at a later
 frame get a track whose template is that frame. All tracks of all videos are one batch for the
-network; their results meet in the frame, where they share out the pixels.
+network; their results meet in the frame, where each pixel gets one label.
 
 A network with memory slots keeps earlier frames as further templates of each track: the previous
 one, and of those before it every fifth until its slot is needed again. A frame in memory lies there
 as the network saw it, cropped, with the probabilities that it gave as masks: with masks of 0 and 1
-its mistakes would count as much as what it is sure of.
+its errors would count as much as what it is sure of.
 
 Dimension letters beyond those of `array_typing`: v videos, g tracks of a video, n slots of a track.
 Slot i of track j has the label j*n + i + 1.
@@ -78,8 +78,8 @@ def advance(
     """Segments the next frame of every video.
 
     Each track crops the frame and the previous labels around its box and segments the crop; the
-    probabilities go back to where they were cropped, zero elsewhere, the objects share out the
-    pixels, and the result gives the boxes for the next frame.
+    probabilities go back to where they were cropped, zero elsewhere; each pixel gets one
+    label, and the result gives the boxes for the next frame.
 
     Returns:
         The next state, the labels, and the values that decided them (see

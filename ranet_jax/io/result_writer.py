@@ -120,9 +120,9 @@ class ResultWriter:
 
 def _write_probability(path: Path, values: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    grey = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    gray = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
     with replacing(path) as temporary:
-        Image.fromarray(grey).save(temporary, format="PNG")
+        Image.fromarray(gray).save(temporary, format="PNG")
 
 
 @contextmanager

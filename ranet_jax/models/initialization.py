@@ -36,7 +36,7 @@ def abstract_params(model: nn.Module) -> Params:
 # before, and the norm of the fusion's Conv-block gives all channels one variance; without these
 # gains the coarsest level would decide alone.
 _LEVEL_GAINS = {3: 2.0, 4: 2.0, 5: 1.0}
-_SMALLEST_DEVIATION = 1e-6
+_MIN_DEVIATION = 1e-6
 
 
 def init_params(model: nn.Module, seed: int, backbone: Params | None = None) -> Params:
@@ -127,14 +127,14 @@ def _written_directions(backbone: Params, stage: int, count: int) -> np.ndarray:
             if conv in block:
                 written = np.asarray(block[conv]["kernel"], np.float64)[0, 0]
                 length = np.linalg.norm(written, axis=0)
-                written = written / np.maximum(length, _SMALLEST_DEVIATION)
+                written = written / np.maximum(length, _MIN_DEVIATION)
                 written = written * np.asarray(block[norm]["scale"], np.float64)
                 covariance = covariance + written.T @ written
-    deviation = np.maximum(np.sqrt(np.diag(covariance)), _SMALLEST_DEVIATION)
+    deviation = np.maximum(np.sqrt(np.diag(covariance)), _MIN_DEVIATION)
     correlation = covariance / np.outer(deviation, deviation)
-    centred = correlation - correlation.mean(axis=0)
-    centred = centred - centred.mean(axis=1, keepdims=True)
-    channels = len(centred)
-    _, directions = scipy.linalg.eigh(centred, subset_by_index=[channels - count, channels - 1])
+    centered = correlation - correlation.mean(axis=0)
+    centered = centered - centered.mean(axis=1, keepdims=True)
+    channels = len(centered)
+    _, directions = scipy.linalg.eigh(centered, subset_by_index=[channels - count, channels - 1])
     largest = np.argmax(np.abs(directions), axis=0)
     return directions * np.sign(directions[largest, np.arange(count)])

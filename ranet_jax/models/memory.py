@@ -24,10 +24,10 @@ class EncodedTemplate(NamedTuple):
 
 
 def pool_masks(masks: ObjectMasks) -> Float[Array, "b n k"]:
-    """Area shares on the 15 x 27 template grid."""
+    """Area fractions on the 15 x 27 template grid."""
     b, n = masks.shape[:2]
-    shares = average_pool(jnp.moveaxis(masks, 1, -1).astype(jnp.float32), TEMPLATE_GRID)
-    return jnp.moveaxis(shares, -1, 1).reshape(b, n, -1)
+    fractions = average_pool(jnp.moveaxis(masks, 1, -1).astype(jnp.float32), TEMPLATE_GRID)
+    return jnp.moveaxis(fractions, -1, 1).reshape(b, n, -1)
 
 
 def first_template(

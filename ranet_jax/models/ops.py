@@ -36,9 +36,9 @@ def l2_normalize(x: FeatureMap, epsilon: float = 1e-12) -> FeatureMap:
 def instance_norm(x: FeatureMap, epsilon: float = 1e-5) -> FeatureMap:
     """Zero mean and unit (biased) variance over each map; statistics in float32."""
     wide = x.astype(jnp.float32)
-    centred = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
-    variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
-    return (centred * lax.rsqrt(variance + epsilon)).astype(x.dtype)
+    centered = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
+    variance = jnp.mean(jnp.square(centered), axis=(1, 2), keepdims=True)
+    return (centered * lax.rsqrt(variance + epsilon)).astype(x.dtype)
 
 
 def resize_half_pixel(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
@@ -111,7 +111,7 @@ def uncrop(
     return jnp.where(inside_y[:, None] & inside_x[None, :], resized, 0)
 
 
-# Taps of one axis: for every output position the two input positions to read and the share of the
+# Taps of one axis: for every output position the two input positions to read and the weight of the
 # second.
 _Taps = tuple[Int[Array, " out"], Int[Array, " out"], Float[Array, " out"]]
 
@@ -136,10 +136,10 @@ def _align_corners_taps(
 
 
 def _interpolate(x: Array, taps: _Taps, axis: int) -> Array:
-    low, high, share = taps
-    share = share.reshape([-1 if i == axis else 1 for i in range(x.ndim)]).astype(x.dtype)
+    low, high, weight = taps
+    weight = weight.reshape([-1 if i == axis else 1 for i in range(x.ndim)]).astype(x.dtype)
     first, second = jnp.take(x, low, axis=axis), jnp.take(x, high, axis=axis)
-    return first + (second - first) * share
+    return first + (second - first) * weight
 
 
 def _whole_factors(x: FeatureMap, size: tuple[int, int]) -> tuple[int, int] | None:
@@ -166,7 +166,7 @@ def _enlarge(
     """A whole number of times the height and width: output position `factor * j + phase` lies at j
     plus an offset between -1 and 1, a mix of position j and one of its neighbours.
 
-    Shares and slices instead of interpolation matrices: for the large maps of the decoder many
+    Weights and slices instead of interpolation matrices: for the large maps of the decoder many
     times faster.
 
     Args:
@@ -183,10 +183,10 @@ def _enlarge(
         phases = []
         for offsets in offsets_of(length, factor):
             phase = x
-            for neighbour, shares in ((before, -offsets), (after, offsets)):
-                if np.any(shares > 0):
-                    share = jnp.asarray(np.maximum(shares, 0), x.dtype).reshape(along)
-                    phase = phase + (neighbour - x) * share
+            for neighbour, weights in ((before, -offsets), (after, offsets)):
+                if np.any(weights > 0):
+                    weight = jnp.asarray(np.maximum(weights, 0), x.dtype).reshape(along)
+                    phase = phase + (neighbour - x) * weight
             phases.append(phase)
         shape = tuple(factor * n if i == axis else n for i, n in enumerate(x.shape))
         x = jnp.stack(phases, axis + 1).reshape(shape)

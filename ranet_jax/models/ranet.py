@@ -58,7 +58,7 @@ class RANet(nn.Module):
         correlation: False replaces the similarity maps by features of both frames ("-CL", Table 5).
         previous_mask: False feeds zeros instead of the previous mask ("-PM", Table 5).
         score_gradient: how the ranking network learns; see `ranking.rank_and_gather`.
-        aggregation: how objects share out a frame; see `aggregation.label_values`.
+        aggregation: how objects become one label a pixel; see `aggregation.label_values`.
         memory: slots for earlier frames, whose maps compete with those of the first frame; 0 as
             published. The parameters are the same whatever their number.
         dtype: what convolutions compute in; norms, similarities, scores and logits are float32 in
@@ -253,10 +253,8 @@ class RANet(nn.Module):
 
     def _masked_templates(self, template: EncodedTemplate, size: tuple[int, int]):
         masks = template.masks[:, :, 0]
-        shares = (masks, 1 - masks)
-        return tuple(
-            correlation.masked_template(template.features, share, size) for share in shares
-        )
+        streams = (masks, 1 - masks)
+        return tuple(correlation.masked_template(template.features, mask, size) for mask in streams)
 
     def _merge(self, streams, shared: FeatureMap | None) -> FeatureMap:
         """Both streams of all objects through the one merge module, foreground first."""

@@ -20,7 +20,7 @@ from ranet_jax.models.ops import adaptive_max_pool
 
 ScoreGradient = Literal["straight_through", "gate", "none"]
 SELECTED = 256  # slots of a ranked selection
-HARD_BACKGROUND = 0.9  # a template cell is background of a single object from this share on
+HARD_BACKGROUND = 0.9  # a template cell is background of a single object from this fraction on
 CELLS = TEMPLATE_GRID[0] * TEMPLATE_GRID[1]
 RANK_GAIN = 0.2  # weight of the learned term of the score
 
@@ -64,14 +64,14 @@ def swap_space_and_channels(similarity: SimilarityMaps) -> Float[Array, "bt ht w
 
 
 def single_weights(masks: Float[Array, "b n m"]) -> Weights:
-    """Soft share of the foreground, and 1 where 0.9 of a cell is background: [b, 2, m]."""
-    share = masks[:, 0]
-    background = (1 - share >= HARD_BACKGROUND).astype(share.dtype)
-    return jnp.stack([share, background], axis=1)
+    """Soft fraction of the foreground, and 1 where 0.9 of a cell is background: [b, 2, m]."""
+    foreground = masks[:, 0]
+    background = (1 - foreground >= HARD_BACKGROUND).astype(foreground.dtype)
+    return jnp.stack([foreground, background], axis=1)
 
 
 def label_weights(masks: Float[Array, "b n m"]) -> Weights:
-    """Soft area shares of the background and of each object, [b, n+1, m]."""
+    """Soft area fractions of the background and of each object, [b, n+1, m]."""
     return jnp.concatenate([1 - jnp.sum(masks, axis=1, keepdims=True), masks], axis=1)
 
 

@@ -10,7 +10,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.io.masks import MAX_OBJECTS
 
 Point = tuple[float, float]
-_FEWEST_POINTS = 3
+_MIN_POINTS = 3
 # A click this near the first point, as a fraction of the frame's longer side, closes the outline.
 _CLOSING_DISTANCE = 0.015
 
@@ -62,7 +62,7 @@ class Outlines:
         height, width = self._size
         point = (min(max(float(x), 0.0), float(width)), min(max(float(y), 0.0), float(height)))
         current = self._history[-1][-1]
-        if len(current.points) >= _FEWEST_POINTS:
+        if len(current.points) >= _MIN_POINTS:
             distance = np.hypot(*np.subtract(point, current.points[0]))
             if distance <= _CLOSING_DISTANCE * max(self._size):
                 self.close()
@@ -76,9 +76,9 @@ class Outlines:
             InputError: it has fewer than three points.
         """
         current = self._history[-1][-1]
-        if len(current.points) < _FEWEST_POINTS:
+        if len(current.points) < _MIN_POINTS:
             raise InputError(
-                f"An outline takes {_FEWEST_POINTS} points or more, and this one has "
+                f"An outline takes {_MIN_POINTS} points or more, and this one has "
                 f"{len(current.points)}: click around the object first."
             )
         self._replace(current._replace(closed=True), Outline(current.label))
@@ -92,9 +92,9 @@ class Outlines:
         """
         current = self._history[-1][-1]
         done = any(outline.label == current.label for outline in self.drawn)
-        if not done or 0 < len(current.points) < _FEWEST_POINTS:
+        if not done or 0 < len(current.points) < _MIN_POINTS:
             raise InputError(
-                f"Object {current.label} has no finished outline yet: click {_FEWEST_POINTS} "
+                f"Object {current.label} has no finished outline yet: click {_MIN_POINTS} "
                 "points or more around it first."
             )
         if current.label == MAX_OBJECTS:
@@ -118,7 +118,7 @@ class Outlines:
             InputError: nothing is outlined, an outline has fewer than three points, or an object
                 shows no pixel.
         """
-        mask = rasterise(self.drawn, *self._size)
+        mask = rasterize(self.drawn, *self._size)
         for label in sorted({outline.label for outline in self.drawn}):
             if not np.any(mask == label):
                 raise InputError(
@@ -132,7 +132,7 @@ class Outlines:
         self._history.append((*self._history[-1][:-1], *ends))
 
 
-def rasterise(outlines: tuple[Outline, ...], height: int, width: int) -> HostMask:
+def rasterize(outlines: tuple[Outline, ...], height: int, width: int) -> HostMask:
     """Ids, int32 [height, width]: a pixel belongs to the last outline that its centre is inside of.
 
     Raises:
@@ -146,10 +146,10 @@ def rasterise(outlines: tuple[Outline, ...], height: int, width: int) -> HostMas
         raise InputError("No object is outlined: click around one on the first frame.")
     mask = np.zeros((height, width), np.int32)
     for outline in outlines:
-        if len(outline.points) < _FEWEST_POINTS:
+        if len(outline.points) < _MIN_POINTS:
             raise InputError(
                 f"The last outline of object {outline.label} has {len(outline.points)} of at "
-                f"least {_FEWEST_POINTS} points: click the others, or undo it."
+                f"least {_MIN_POINTS} points: click the others, or undo it."
             )
         # Pixel (0, 0) has its centre at (0.5, 0.5); polygon2mask counts from centres, rows first.
         corners = np.array(outline.points)[:, ::-1] - 0.5

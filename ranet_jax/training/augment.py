@@ -77,7 +77,7 @@ class HostBatch(TypedDict):
 
 
 class TrainingBatch(TypedDict):
-    """What a training step eats: see `array_typing` for the shapes."""
+    """What a training step takes: see `array_typing` for the shapes."""
 
     template_image: Frame
     template_masks: ObjectMasks
@@ -125,18 +125,18 @@ def augment_each(
     Args:
         keys: one for each example, so that a batch can be split without making a difference.
         batch: canvases of whatever size.
-        warp: the largest shift of a control point of the thin-plate spline, as a share of the image
-            size.
+        warp: the largest shift of a control point of the thin-plate spline, as a fraction of the
+            image size.
         rotation: the largest angle, degrees.
         scale: the smallest and largest magnification.
-        crop: the largest share of the height and width that a random crop leaves out.
+        crop: the largest fraction of the height and width that a random crop leaves out.
         flip: probability of mirroring left and right.
         color: strength of brightness, contrast and saturation jitter; 0.3 means factors of 0.7 to
             1.3.
         previous_warp: size of the second warp: shift of its control points and of the whole mask as
-            shares of the image size, and change of scale.
-        coarsening: the previous mask's boundary is smoothed and moved by up to about this share of
-            the width.
+            fractions of the image size, and change of scale.
+        coarsening: the previous mask's boundary is smoothed and moved by up to about this fraction
+            of the width.
         frame_scale: how many times as large as the result the canvases are.
 
     Returns:
@@ -223,14 +223,15 @@ def coarsen(key: PRNGKeyArray, masks: Float[Array, "n H W"], radius: int) -> Flo
     object too small to survive that is left as it was.
     """
     side = 2 * radius + 1
-    share = masks
+    fraction = masks
     for axis, window in ((1, (1, side, 1)), (2, (1, 1, side))):
         padding = [(radius, radius) if i == axis else (0, 0) for i in range(3)]
-        share = jax.lax.reduce_window(share, 0.0, jax.lax.add, window, (1, 1, 1), padding) / side
+        total = jax.lax.reduce_window(fraction, 0.0, jax.lax.add, window, (1, 1, 1), padding)
+        fraction = total / side
     level = jax.random.uniform(key, minval=0.3, maxval=0.7)
-    strongest = share == share.max(axis=0)
+    strongest = fraction == fraction.max(axis=0)
     earliest = jnp.cumsum(strongest, axis=0) == 1
-    coarse = ((share > level) & strongest & earliest).astype(masks.dtype)
+    coarse = ((fraction > level) & strongest & earliest).astype(masks.dtype)
     lost = (coarse.sum(axis=(1, 2)) == 0)[:, None, None]
     untouched = jnp.where(lost, masks, 0.0)
     taken = untouched.max(axis=0)
@@ -246,8 +247,8 @@ def jitter_color(
         key, (3,), minval=-1.0, maxval=1.0
     )
     image = image * brightness
-    grey = image @ jnp.array([0.299, 0.587, 0.114])
-    image = grey.mean() + (image - grey.mean()) * contrast
-    grey = image @ jnp.array([0.299, 0.587, 0.114])
-    image = grey[..., None] + (image - grey[..., None]) * saturation
+    gray = image @ jnp.array([0.299, 0.587, 0.114])
+    image = gray.mean() + (image - gray.mean()) * contrast
+    gray = image @ jnp.array([0.299, 0.587, 0.114])
+    image = gray[..., None] + (image - gray[..., None]) * saturation
     return jnp.clip(image, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""All settings of a run: what a page of `configs/` says, as typed and checked dataclasses.
+"""All settings of a run: what a file of `configs/` says, as typed and checked dataclasses.
 
     config = read("configs/tiny.py", ["--config.steps=500"])
     config.data.height, config.optimizer.learning_rate
@@ -50,7 +50,7 @@ class ModelConfig(Settings, section="model"):
     correlation: bool = flag("False: features instead of similarity maps (Table 5, -CL)")
     previous_mask: bool = flag("False: zeros instead of the previous mask (Table 5, -PM)")
     score_gradient: ScoreGradient = choice(get_args(ScoreGradient), "how the ranking learns")
-    aggregation: Aggregation = choice(get_args(Aggregation), "how objects share out a frame")
+    aggregation: Aggregation = choice(get_args(Aggregation), "how objects become one label a pixel")
     memory: int = whole(0, 64, "earlier frames to match with, beside the first (the paper's: 0)")
 
 
@@ -59,7 +59,10 @@ class AugmentConfig(Settings, section="augment"):
     """Strengths of the augmentation (see `augment.augment_each`); the defaults change nothing."""
 
     warp: float = number(
-        0, 1, "largest shift of a point of the thin-plate spline, share of the image", default=0.0
+        0,
+        1,
+        "largest shift of a spline's control point, fraction of the image",
+        default=0.0,
     )
     rotation: float = number(0, 180, "largest angle, degrees", default=0.0)
     scale: tuple[float, float] = setting(
@@ -69,7 +72,7 @@ class AugmentConfig(Settings, section="augment"):
         default=(1.0, 1.0),
     )
     crop: float = number(
-        0, 1, "largest share of the sides that a crop leaves out", below_high=True, default=0.0
+        0, 1, "largest fraction of the sides that a crop leaves out", below_high=True, default=0.0
     )
     flip: float = number(0, 1, "probability of mirroring left and right", default=0.0)
     color: float = number(
@@ -81,7 +84,7 @@ class AugmentConfig(Settings, section="augment"):
     coarsening: float = number(
         0,
         1,
-        "how much previous masks are coarsened, share of the width",
+        "how much previous masks are coarsened, fraction of the width",
         below_high=True,
         default=0.0,
     )
@@ -174,7 +177,7 @@ class TrainConfig(Settings):
         self.check_batch(devices=1, processes=1)
 
     def check_batch(self, *, devices: int, processes: int) -> None:
-        """Refuses a batch that cannot be shared out.
+        """Refuses a batch that cannot be split equally.
 
         Args:
             devices: of all processes together.
@@ -215,13 +218,13 @@ class TrainConfig(Settings):
         return as_path(self.data.in_root(self.eval.root))
 
 
-def read(page: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """The settings of a config page, see `config_file.read`, checked.
+def read(config: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The settings of a config file, see `config_file.read`, checked.
 
     Raises:
-        InputError: there is no such page, variant or key; or a value is out of range or does not
+        InputError: there is no such config, variant or key; or a value is out of range or does not
             go with others.
     """
     from ranet_jax.training import config_file  # needs packages of the extra `train`
 
-    return TrainConfig.read(config_file.read(page, overrides))
+    return TrainConfig.read(config_file.read(config, overrides))

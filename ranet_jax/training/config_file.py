@@ -1,9 +1,9 @@
-"""Reading a config file: a page of Python whose `get_config()` returns all settings of a run.
+"""Reads a config: a Python file whose `get_config()` returns all settings of a run.
 
-`PAGE.py:VARIANT` hands a variant to `get_config`; a page that has variants lists them in
-`VARIANTS`. The pages of this package are found by name as well: `davis2016`, `ablation:full`. A
-page may import its neighbours (`import paper`), wherever it is read from. Values are overridden as
-`--config.key=value`, typed as the page's value is.
+`FILE.py:VARIANT` hands a variant to `get_config`; a config that has variants lists them in
+`VARIANTS`. Those of this package are found by name as well: `davis2016`, `ablation:full`. A config
+may import its neighbours (`import paper`), wherever it is read from. Values are overridden as
+`--config.key=value`, typed as the config's value is.
 """
 
 import difflib
@@ -39,12 +39,12 @@ def read(config: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
     """The settings of a config file, overridden; keys are fixed from here on.
 
     Args:
-        config: `PAGE.py` or the name of a page of this package, either with `:VARIANT`.
+        config: `FILE.py` or the name of a config of this package, either with `:VARIANT`.
         overrides: `--config.key=value` each, as on the command line.
 
     Raises:
-        InputError: there is no such page, variant or key, the page fails, or a value has the wrong
-            type.
+        InputError: there is no such config, variant or key, the file fails, or a value has the
+            wrong type.
     """
     path, variant = _split(str(config))
     settings = _run(path, variant)
@@ -67,7 +67,7 @@ def _split(config: str) -> tuple[Path, str | None]:
     name, colon, variant = config.partition(":")
     if name in shipped():
         return CONFIGS / f"{name}.py", variant if colon else None
-    known = [str(page) for page in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    known = [str(file) for file in path.parent.glob("*.py")] if path.parent.is_dir() else []
     if "/" not in config:
         known += shipped()
     hint = did_you_mean(str(path), known) if known else "check the path."
@@ -76,22 +76,22 @@ def _split(config: str) -> tuple[Path, str | None]:
 
 def shipped() -> list[str]:
     """The names of the configs of this package."""
-    return sorted(page.stem for page in CONFIGS.glob("*.py"))
+    return sorted(file.stem for file in CONFIGS.glob("*.py"))
 
 
 def _run(path: Path, variant: str | None) -> Any:
-    """What `get_config` of the page returns."""
+    """What `get_config` of the file returns."""
     with _neighbours(path.resolve().parent):
         try:
-            page = runpy.run_path(str(path.resolve()))
-            get_config = page.get("get_config")
+            module = runpy.run_path(str(path.resolve()))
+            get_config = module.get("get_config")
             if get_config is None:
                 raise InputError(f"{path} has no function get_config: it is no config file.")
-            _check_variant(path, get_config, page.get("VARIANTS"), variant)
+            _check_variant(path, get_config, module.get("VARIANTS"), variant)
             return get_config() if variant is None else get_config(variant)
         except InputError:
             raise
-        except Exception as error:  # a page is a program of the user's: it may raise anything
+        except Exception as error:  # a config is a program of the user's: it may raise anything
             reason = error.msg if isinstance(error, SyntaxError) else error
             raise InputError(
                 f"The config file {path} stops{_where(path, error)} with {type(error).__name__}: "
@@ -112,7 +112,7 @@ def _check_variant(path: Path, get_config: Any, variants: Any, variant: str | No
 
 
 def _where(path: Path, error: Exception) -> str:
-    """` in line N`, of the page itself rather than of what it calls."""
+    """` in line N`, of the config itself rather than of what it calls."""
     if isinstance(error, SyntaxError):
         return f" in line {error.lineno}"
     lines = [
@@ -125,7 +125,7 @@ def _where(path: Path, error: Exception) -> str:
 
 @contextmanager
 def _neighbours(folder: Path) -> Iterator[None]:
-    """Lets a page import the pages beside it, and forgets them: another folder has others."""
+    """Lets a config import those beside it, and forgets them: another folder has others."""
     importlib.invalidate_caches()
     sys.path.insert(0, str(folder))
     try:

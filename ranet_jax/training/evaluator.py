@@ -25,8 +25,8 @@ MAX_TOGETHER = 4  # videos in a batch; more only to give every device one
 class Evaluator:
     """Segments held-out sequences from their first masks and scores them by the protocol of DAVIS.
 
-    The processes of a run share the sequences out and tell each other the scores. What it compiles
-    serves the whole run.
+    The sequences are split over the processes of a run, which tell each other the scores. What it
+    compiles serves the whole run.
     """
 
     def __init__(self, model: RANet, config: TrainConfig):

@@ -14,7 +14,7 @@ from ranet_jax.training.config import TrainConfig
 RESNET_SUFFIXES = (".npz", ".pth", ".pt")
 _PUBLISHED_WIDTH = 64  # of every ResNet there are weights for
 # Settings that may change from one stage to the next: they say how gradients flow and how objects
-# share out a frame, and no parameter means something else for it.
+# are aggregated, and no parameter means something else for it.
 _MAY_DIFFER = {"score_gradient", "aggregation", "memory"}
 _BACKBONE_SETTINGS = {"depth", "width"}
 
@@ -26,7 +26,7 @@ def initial_params(model: RANet, init_from: str, *, seed: int) -> Params:
         model: the network to be trained.
         init_from: "" for random ones; a ResNet of ImageNet (.npz, .pth), or a checkpoint converted
             from one, for the backbone alone; a checkpoint (a directory or a packed file), the
-            directory of a run, or `default`, the network that ships, for all; several of these,
+            directory of a run, or `default`, the default model, for all; several of these,
             with commas between them, for the mean of their parameters.
         seed: of everything random.
 

@@ -88,7 +88,7 @@ def fine_tune(
         seed: of everything random.
         train_backbone: whether the ResNet is adapted with the rest; without, an iteration takes
             less time and memory.
-        jitter: the crop's size and place vary by up to this share of its size.
+        jitter: the crop's size and place vary by up to this fraction of its size.
         augmentation: arguments of `augment.augment` that replace those of `AUGMENTATION`.
         remat: computes activations twice instead of keeping them: a third more time for
             a fraction of the memory.
@@ -241,7 +241,7 @@ def _check_settings(iterations, learning_rate, batch_size, jitter, augmentation)
     if batch_size < 1 or int(batch_size) != batch_size:
         raise InputError(f"The batch size is {batch_size}; give a whole number from 1.")
     if not 0 <= jitter < 1:
-        raise InputError(f"The jitter is {jitter}; it is a share from 0 to below 1.")
+        raise InputError(f"The jitter is {jitter}; it is a fraction from 0 to below 1.")
     if unknown := sorted(set(augmentation) - set(IDENTITY)):
         raise InputError(
             f"There is no augmentation {unknown[0]}; it can be one of {', '.join(IDENTITY)}."

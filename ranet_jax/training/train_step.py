@@ -128,7 +128,7 @@ def train_step(
     freeze_backbone: bool,
     processes: int,
 ) -> tuple[TrainState, TrainMetrics]:
-    """One update from this device's share of a batch; needs the axis `AXIS` (see `make_step`)."""
+    """One update from this device's part of a batch; needs the axis `AXIS` (see `make_step`)."""
     keys = _example_keys(state, batch["valid"].shape[0], processes)
     loss = functools.partial(
         _loss,
@@ -173,7 +173,7 @@ def predict(
 def _example_keys(state: TrainState, count: int, processes: int) -> Array:
     """A key for each example by its place in the batch of all processes together.
 
-    Process p of P takes every P-th example from p on, and shares them out to its devices in order.
+    Process p of P takes every P-th example from p on, and splits them over its devices in order.
     """
     device = jax.lax.axis_index(AXIS)
     local_devices = jax.lax.axis_size(AXIS) // processes

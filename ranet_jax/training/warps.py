@@ -108,7 +108,7 @@ def rotate_and_scale(
     """Where to sample so that the image appears turned by `angle` (radians) and magnified by
     `zoom` about its centre.
 
-    `aspect` is width over height: a turn is one in pixels, not in shares of the sides.
+    `aspect` is width over height: a turn is one in pixels, not in fractions of the sides.
     """
     cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
     x, y = positions[..., 0], positions[..., 1]

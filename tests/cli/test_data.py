@@ -80,8 +80,8 @@ def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
     config = write_page(tmp_path / "page.py", f"{mode}; config.data.update({changes})")
     out = ["--rows", "2", "--tile", "32", "--out", str(tmp_path / "sheet.png")]
     assert ranet(["preview", "--config", str(config), *out]) == 0
-    photographs = f"images={image_set / 'images'},{image_set / 'masks'}@0.5"
-    plain = ["--set", photographs, "--no-augmentation", *SMALL]
+    images = f"images={image_set / 'images'},{image_set / 'masks'}@0.5"
+    plain = ["--set", images, "--no-augmentation", *SMALL]
     assert ranet(["preview", *plain, *out]) == 0
 
 
@@ -217,7 +217,7 @@ def test_names_lead_to_sources(video_set, image_set):
     assert next(pipeline.open_loader(data, seed=0))["ids"].shape == (1, 3, 32, 64)
 
 
-def test_photographs_have_no_names_to_leave_out(image_set):
+def test_images_have_no_names_to_leave_out(image_set):
     source = pipeline.open_source(f"images={image_set}/images,{image_set}/masks", exclude=["0001"])
     assert len(source.lengths) == 12 and source.videos == ()
 

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from small_sets import (
     davis_files,
     encode,
-    photograph,
+    random_image,
     square,
     static_files,
     write_tree,
@@ -52,7 +52,7 @@ def test_static_sets(name, packed, tmp_path, build):
     for i in range(3):
         example = examples[f"{i:04d}"]
         np.testing.assert_array_equal(example["mask"][..., 0], square(top=8 + i))
-        np.testing.assert_allclose(example["image"], photograph(i), atol=30)
+        np.testing.assert_allclose(example["image"], random_image(i), atol=30)
     fetched = [path for path in tmp_path.glob("built/downloads/**/*") if path.is_file()]
     assert not fetched, "there was nothing to fetch"
 
@@ -83,11 +83,11 @@ def test_what_the_publisher_offers_is_fetched(tmp_path, monkeypatch):
     assert len(asked) == 2 and len(read(builder)) == 3
 
 
-def test_soc_has_instances_splits_and_photographs_without_objects(tmp_path, build):
+def test_soc_has_instances_splits_and_images_without_objects(tmp_path, build):
     files = {}
     for split, names in (("TrainSet", ("1", "2", "3")), ("ValSet", ("4",))):
         for name in names:
-            files[f"SOC6K_Release/{split}/Imgs/{name}.jpg"] = encode(photograph(0), "JPEG")
+            files[f"SOC6K_Release/{split}/Imgs/{name}.jpg"] = encode(random_image(0), "JPEG")
             files[f"SOC6K_Release/{split}/gt/{name}.png"] = encode(255 * square())
     two = np.zeros((48, 64, 3), np.uint8)
     two[:10], two[30:] = (250, 40, 40), (40, 250, 40)
@@ -106,16 +106,16 @@ def test_soc_has_instances_splits_and_photographs_without_objects(tmp_path, buil
 def test_ilso_numbers_instances(tmp_path, build):
     mask = square(value=60)
     mask[:4] = 180
-    files = {"img/a.jpg": encode(photograph(0), "JPEG"), "gt/a.png": encode(mask)}
+    files = {"img/a.jpg": encode(random_image(0), "JPEG"), "gt/a.png": encode(mask)}
     builder = build("ilso", tmp_path / "built", write_tree(tmp_path / "manual", files))
     np.testing.assert_array_equal(
         read(builder)["a"]["mask"][..., 0], np.searchsorted([0, 60, 180], mask)
     )
 
 
-def test_odd_photographs_and_masks_are_made_regular(tmp_path, build):
+def test_odd_images_and_masks_are_made_regular(tmp_path, build):
     files = static_files(*STATIC["ecssd"], count=5)
-    files["images/0000.jpg"] = encode(photograph(0)[..., 0], "JPEG")
+    files["images/0000.jpg"] = encode(random_image(0)[..., 0], "JPEG")
     files["ground_truth_mask/0001.png"] = encode(255 * square(height=49, width=63))
     files["ground_truth_mask/0002.png"] = encode(255 * square(), mode="RGB")
     files["ground_truth_mask/0003.png"] = encode(255 * square(), mode="LA")
@@ -133,7 +133,7 @@ def test_davis_2016_from_lists_of_pairs(tmp_path, build):
     files["DAVIS/Annotations/480p/ant/00001.png"] = encode(255 * square(left=9), mode="LA")
     files["DAVIS/Annotations/480p/ant/00002.png"] = encode(0 * square())
     # A frame that no list names is no part of the set.
-    files["DAVIS/JPEGImages/480p/ant/00003.jpg"] = encode(photograph(3), "JPEG")
+    files["DAVIS/JPEGImages/480p/ant/00003.jpg"] = encode(random_image(3), "JPEG")
     write_zip(tmp_path / "manual" / "DAVIS-data.zip", files)
     builder = build("davis/2016", tmp_path / "built", tmp_path / "manual")
     train = read(builder)
@@ -143,7 +143,7 @@ def test_davis_2016_from_lists_of_pairs(tmp_path, build):
     assert len(train["ant"]["frames"]) == len(train["ant"]["masks"]) == 3
     for t, mask in enumerate((square(left=8), square(left=9), 0 * square())):
         np.testing.assert_array_equal(train["ant"]["masks"][t][..., 0], mask)
-        np.testing.assert_allclose(train["ant"]["frames"][t], photograph(t), atol=30)
+        np.testing.assert_allclose(train["ant"]["frames"][t], random_image(t), atol=30)
 
 
 def test_davis_2016_from_the_package_of_2017(tmp_path, build):

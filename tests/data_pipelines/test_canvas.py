@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_sets import photograph
+from small_sets import random_image
 
 from data_pipelines.canvas import CanvasGeometry
 from ranet_jax.inference.boxes import host_extent, object_box
@@ -29,9 +29,9 @@ def test_larger_images_lie_as_in_the_frame_and_smaller_ones_keep_their_pixels(he
 
 
 def test_an_image_of_the_right_size_is_not_touched():
-    pixels = photograph(0, 96, 160)
+    pixels = random_image(0, 96, 160)
     np.testing.assert_array_equal(letterbox(pixels, Letterbox.of(SIZE, SIZE)), pixels)
-    davis = photograph(0, 480, 854)
+    davis = random_image(0, 480, 854)
     boxed = letterbox(davis, CanvasGeometry.of((480, 854), (480, 864)).canvas)
     np.testing.assert_array_equal(boxed[:, 5:859], davis)
     assert not boxed[:, :5].any() and not boxed[:, 859:].any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_sets import encode, photograph, square
+from small_sets import encode, random_image, square
 
 from data_pipelines import examples
 from data_pipelines.config import ExampleSettings
@@ -19,7 +19,7 @@ SMALL = ExampleSettings(height=96, width=160)
 
 @dataclasses.dataclass
 class Clips:
-    """A source in memory: `masks[clip][frame]`; every frame has its own photograph."""
+    """A source in memory: `masks[clip][frame]`; every frame has its own image."""
 
     masks: list[list[np.ndarray]]
     name: str = "clips"
@@ -33,7 +33,7 @@ class Clips:
         return f"clips/{clip}/{frame}"
 
     def image(self, clip, frame):
-        return encode(photograph(100 * clip + frame, *self.masks[clip][frame].shape), "JPEG")
+        return encode(random_image(100 * clip + frame, *self.masks[clip][frame].shape), "JPEG")
 
     def mask(self, clip, frame):
         return encode(self.masks[clip][frame])
@@ -66,7 +66,7 @@ def test_an_example_is_what_the_device_takes():
     }
 
 
-def test_a_photograph_gives_twins():
+def test_a_static_image_gives_a_pair():
     source = Clips([[square(96, 160)]])
     example = make(source)
     assert example["is_static"]
@@ -253,7 +253,7 @@ def test_a_large_picture_is_shrunk():
     example = make(Clips([[mask]]), crops="frame")
     assert abs(example["ids"].sum() - 900) <= 60
     assert example["image"].shape == (96, 160, 3)
-    full = decode_image(encode(photograph(0, 960, 1600), "JPEG"), "p")
+    full = decode_image(encode(random_image(0, 960, 1600), "JPEG"), "p")
     small = full.reshape(96, 10, 160, 10, 3).mean((1, 3))
     assert np.abs(example["image"] - small).mean() < 3
 

@@ -17,7 +17,7 @@ SETTINGS = ExampleSettings(height=32, width=64)
 
 
 @pytest.fixture
-def photographs(image_set):
+def images(image_set):
     return sources.image_folder(image_set / "images", image_set / "masks")
 
 
@@ -41,8 +41,8 @@ def pictures(batch) -> list[bytes]:
     return [row.tobytes() for row in batch["image"].reshape(-1, 32, 64, 3)]
 
 
-def test_batches_lead_with_devices_and_examples(photographs):
-    batch = next(loader.Loader([(photographs, 1)], SETTINGS, batch_size=6, local_devices=2))
+def test_batches_lead_with_devices_and_examples(images):
+    batch = next(loader.Loader([(images, 1)], SETTINGS, batch_size=6, local_devices=2))
     assert {name: array.shape for name, array in batch.items()} == {
         "template_image": (2, 3, 32, 64, 3),
         "template_ids": (2, 3, 32, 64),
@@ -57,8 +57,8 @@ def test_batches_lead_with_devices_and_examples(photographs):
     assert set(batch) == augment.HostBatch.__required_keys__
 
 
-def test_workers_and_threads_change_no_batch(photographs, videos):
-    mixture = [(photographs, 1), (videos, 2)]
+def test_workers_and_threads_change_no_batch(images, videos):
+    mixture = [(images, 1), (videos, 2)]
     alone = take(loader.Loader(mixture, SETTINGS, batch_size=2, seed=4, threads=0), 9)
     for workers, threads in ((0, 3), (1, 0), (8, 1)):
         running = loader.Loader(
@@ -69,8 +69,8 @@ def test_workers_and_threads_change_no_batch(photographs, videos):
     assert take(loader.Loader(mixture, SETTINGS, batch_size=2, seed=5), 9) != alone
 
 
-def test_a_saved_state_goes_on_exactly_with_any_number_of_workers(photographs, videos):
-    mixture = [(photographs, 1), (videos, 1)]
+def test_a_saved_state_goes_on_exactly_with_any_number_of_workers(images, videos):
+    mixture = [(images, 1), (videos, 1)]
     running = loader.Loader(mixture, SETTINGS, batch_size=2)
     for _ in range(3):
         next(running)
@@ -86,18 +86,18 @@ def test_a_saved_state_goes_on_exactly_with_any_number_of_workers(photographs, v
     assert take(running, 4) == expected
 
 
-def test_names_of_a_batch_are_those_of_its_photographs(photographs, image_set):
+def test_names_of_a_batch_are_those_of_its_images(images, image_set):
     """Whatever the number of workers, and after going on elsewhere."""
     told = {}
     for workers in (0, 1):
-        running = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4, workers=workers)
+        running = loader.Loader([(images, 1)], SETTINGS, batch_size=4, workers=workers)
         for _ in range(4):
             next(running)
         told[workers] = [running.names(number) for number in range(4)]
         running.close()
     assert told[0] == told[1]
     assert sorted(sum(told[0][:3], ())) == sorted(map(str, (image_set / "images").iterdir()))
-    again = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4)
+    again = loader.Loader([(images, 1)], SETTINGS, batch_size=4)
     again.set_state(again.get_state() | {"next_batch": 3})
     next(again)
     assert again.names(3) == told[0][3]
@@ -105,34 +105,34 @@ def test_names_of_a_batch_are_those_of_its_photographs(photographs, image_set):
         again.names(2)
 
 
-def test_a_state_goes_on_with_another_number_of_processes(photographs):
-    alone = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4)
+def test_a_state_goes_on_with_another_number_of_processes(images):
+    alone = loader.Loader([(images, 1)], SETTINGS, batch_size=4)
     next(alone)
     state = alone.get_state()
     expected = pictures(next(alone))
     halves = []
     for index in range(2):
         half = loader.Loader(
-            [(photographs, 1)], SETTINGS, batch_size=2, process_index=index, process_count=2
+            [(images, 1)], SETTINGS, batch_size=2, process_index=index, process_count=2
         )
         half.set_state(state)
         halves.append(pictures(next(half)))
     assert [p for pair in zip(*halves, strict=True) for p in pair] == expected
 
 
-def test_a_state_of_other_data_is_refused(photographs, videos):
-    state = loader.Loader([(photographs, 1)], SETTINGS, batch_size=2).get_state()
+def test_a_state_of_other_data_is_refused(images, videos):
+    state = loader.Loader([(images, 1)], SETTINGS, batch_size=2).get_state()
     for other in (
         loader.Loader([(videos, 1)], SETTINGS, batch_size=2),
-        loader.Loader([(photographs, 1)], SETTINGS, batch_size=2, seed=1),
-        loader.Loader([(photographs, 1)], SETTINGS, batch_size=4),
+        loader.Loader([(images, 1)], SETTINGS, batch_size=2, seed=1),
+        loader.Loader([(images, 1)], SETTINGS, batch_size=4),
     ):
         with pytest.raises(InputError, match="other training data"):
             other.set_state(state)
 
 
-def test_a_source_is_used_up_before_it_starts_over(photographs):
-    running = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4)
+def test_a_source_is_used_up_before_it_starts_over(images):
+    running = loader.Loader([(images, 1)], SETTINGS, batch_size=4)
     rounds = [
         [p for batch in itertools.islice(running, 3) for p in pictures(batch)] for _ in range(3)
     ]
@@ -140,9 +140,9 @@ def test_a_source_is_used_up_before_it_starts_over(photographs):
     assert rounds[0] != rounds[1] != rounds[2], "each round has its own order"
 
 
-def test_processes_share_one_stream(photographs):
+def test_processes_share_one_stream(images):
     def stream(**process):
-        running = loader.Loader([(photographs, 1)], SETTINGS, seed=2, **process)
+        running = loader.Loader([(images, 1)], SETTINGS, seed=2, **process)
         return [p for batch in itertools.islice(running, 6) for p in pictures(batch)]
 
     whole = stream(batch_size=2)
@@ -150,16 +150,16 @@ def test_processes_share_one_stream(photographs):
     assert [p for pair in zip(*halves, strict=True) for p in pair] == whole
 
 
-def test_sources_take_turns_by_weight(photographs, videos):
-    running = loader.Loader([(photographs, 3), (videos, 1)], SETTINGS, batch_size=8)
-    twins = np.concatenate([batch["is_static"].ravel() for batch in itertools.islice(running, 10)])
-    assert abs(twins.mean() - 0.75) < 0.03
+def test_sources_take_turns_by_weight(images, videos):
+    running = loader.Loader([(images, 3), (videos, 1)], SETTINGS, batch_size=8)
+    static = np.concatenate([batch["is_static"].ravel() for batch in itertools.islice(running, 10)])
+    assert abs(static.mean() - 0.75) < 0.03
 
 
-def test_a_broken_photograph_is_skipped_told_once_and_counted(photographs, image_set, caplog):
+def test_a_broken_image_is_skipped_told_once_and_counted(images, image_set, caplog):
     broken = image_set / "images/0004.jpg"
     broken.write_bytes(broken.read_bytes()[:200])
-    running = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4, max_corrupt=0.1, workers=0)
+    running = loader.Loader([(images, 1)], SETTINGS, batch_size=4, max_corrupt=0.1, workers=0)
     seen = collections.Counter(p for batch in itertools.islice(running, 9) for p in pictures(batch))
     assert len(seen) == 11 and sum(seen.values()) == 36
     assert list(running.corrupt) == [str(broken)]
@@ -168,24 +168,24 @@ def test_a_broken_photograph_is_skipped_told_once_and_counted(photographs, image
     assert running.get_state()["corrupt"] == running.corrupt
 
 
-def test_too_many_broken_photographs_stop_the_run_with_their_names(photographs, image_set):
+def test_too_many_broken_images_stop_the_run_with_their_names(images, image_set):
     for number in (2, 7):
         (image_set / f"images/{number:04d}.jpg").write_bytes(b"\xff\xd8broken")
     for workers in (0, 1):
-        running = loader.Loader([(photographs, 1)], SETTINGS, batch_size=4, workers=workers)
+        running = loader.Loader([(images, 1)], SETTINGS, batch_size=4, workers=workers)
         with pytest.raises(InputError, match="more than 1%") as info:
             take(running, 6)
         running.close()
         assert "0002.jpg" in str(info.value) or "0007.jpg" in str(info.value)
 
 
-def test_a_set_without_objects_is_said(photographs, image_set):
+def test_a_set_without_objects_is_said(images, image_set):
     blank = np.zeros((48, 64), np.uint8)
 
     for path in (image_set / "masks").iterdir():
         path.write_bytes(encode_image(blank))
     with pytest.raises(InputError, match="100 frames of .* show no object"):
-        next(loader.Loader([(photographs, 1)], SETTINGS, batch_size=2))
+        next(loader.Loader([(images, 1)], SETTINGS, batch_size=2))
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_a_set_without_objects_is_said(photographs, image_set):
         ({"batch_size": 1, "seed": 2**32}, "The seed is 4294967296"),
     ],
 )
-def test_numbers_that_do_not_fit_are_refused(photographs, changes, message):
+def test_numbers_that_do_not_fit_are_refused(images, changes, message):
     with pytest.raises(InputError, match=message):
-        loader.Loader([(photographs, 1)], SETTINGS, **changes)
+        loader.Loader([(images, 1)], SETTINGS, **changes)
 
 
 @pytest.mark.parametrize("sets", [(), (("ecssd", 0.0),), (("ecssd", float("inf")),), ("ecssd",)])
@@ -209,10 +209,10 @@ def test_sets_without_a_weight_are_refused(sets):
         DataConfig(sets=sets)
 
 
-def test_batches_reach_the_devices_with_the_state_to_save(photographs):
+def test_batches_reach_the_devices_with_the_state_to_save(images):
     devices = jax.local_devices()
     running = loader.Loader(
-        [(photographs, 1)], SETTINGS, batch_size=2 * len(devices), local_devices=len(devices)
+        [(images, 1)], SETTINGS, batch_size=2 * len(devices), local_devices=len(devices)
     )
     ahead = loader.prefetch_to_devices(running, devices)
     seen = [next(ahead) for _ in range(3)]
@@ -223,11 +223,9 @@ def test_batches_reach_the_devices_with_the_state_to_save(photographs):
     assert digest(next(running)) == digest(jax.device_get(seen[1][0]))
 
 
-def test_a_batch_goes_through_the_augmentation_under_pmap(photographs):
+def test_a_batch_goes_through_the_augmentation_under_pmap(images):
     devices = jax.local_device_count()
-    running = loader.Loader(
-        [(photographs, 1)], SETTINGS, batch_size=2 * devices, local_devices=devices
-    )
+    running = loader.Loader([(images, 1)], SETTINGS, batch_size=2 * devices, local_devices=devices)
     batch, _ = next(loader.prefetch_to_devices(running, jax.local_devices()))
     keys = jax.random.split(jax.random.key(0), devices)
     seen = jax.pmap(augment.augment)(keys, batch)

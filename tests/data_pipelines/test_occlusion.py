@@ -51,7 +51,7 @@ def test_an_object_that_fills_the_frame_stays():
 
 
 def test_examples_have_as_many_occlusions_as_asked_for():
-    """Twins, whose current frame is the template's photograph: that and the previous mask stay."""
+    """A pair whose current frame is the template's image: that and the previous mask stay."""
     source = Clips([[two_objects()]])
     made = [make(source, seed=seed, occlusions=0.5) for seed in range(100)]
     plain = make(source)

@@ -45,7 +45,7 @@ def test_davis_2016_train_is_complete(built):
     assert checksum(source) == "ba4f4974336a5a43"
 
 
-def test_photographs_come_back_as_published(built, data_dir):
+def test_images_come_back_as_published(built, data_dir):
     source = built_sources.TfdsSource(built["ecssd"], "train")
     for clip in range(0, 1000, 100):
         name = source.frame_name(clip, 0).rsplit("/", 1)[-1]
@@ -61,8 +61,8 @@ def test_a_mixture_of_both_is_read_through_grain(built):
     running = loader.Loader(mixture, ExampleSettings(), batch_size=4, seed=0)
     batches = list(itertools.islice(running, 6))
     running.close()
-    twins = np.concatenate([batch["is_static"].ravel() for batch in batches])
-    assert twins.sum() == 12
+    static = np.concatenate([batch["is_static"].ravel() for batch in batches])
+    assert static.sum() == 12
     for batch in batches:
         assert batch["image"].shape == (1, 4, 480, 864, 3)
         assert (batch["template_ids"].max(axis=(2, 3)) == 1).all()

@@ -2,14 +2,14 @@ import pickle
 
 import numpy as np
 import pytest
-from small_sets import davis_files, encode, photograph, square, write_tree
+from small_sets import davis_files, encode, random_image, square, write_tree
 
 from data_pipelines import builders, built_sources, sources
 from ranet_jax.errors import InputError
 from ranet_jax.io.masks import decode_ids
 
 
-def test_photographs_are_clips_of_one_frame(image_set):
+def test_images_are_clips_of_one_frame(image_set):
     source = sources.image_folder(image_set / "images", image_set / "masks")
     assert source.lengths == (1,) * 12
     assert source.frame_name(0, 0).endswith("images/0000.jpg")
@@ -17,13 +17,13 @@ def test_photographs_are_clips_of_one_frame(image_set):
     assert source.mask(3, 0) == (image_set / "masks/0003.png").read_bytes()
 
 
-def test_photographs_and_masks_may_share_a_folder(tmp_path):
-    files = {"1.jpg": encode(photograph(0), "JPEG"), "1.png": encode(255 * square())}
+def test_images_and_masks_may_share_a_folder(tmp_path):
+    files = {"1.jpg": encode(random_image(0), "JPEG"), "1.png": encode(255 * square())}
     source = sources.image_folder(write_tree(tmp_path, files), tmp_path)
     assert source.files == (((str(tmp_path / "1.jpg"), str(tmp_path / "1.png")),),)
 
 
-def test_photographs_without_a_mask_are_left_out(image_set):
+def test_images_without_a_mask_are_left_out(image_set):
     (image_set / "masks/0003.png").unlink()
     assert len(sources.image_folder(image_set / "images", image_set / "masks").lengths) == 11
 
@@ -47,7 +47,7 @@ def test_lists_of_pairs_are_read_too(tmp_path):
 def test_other_resolutions_and_none_at_all_are_found(tmp_path):
     for middle, name in (("240p/", "a"), ("", "b")):
         files = {
-            f"JPEGImages/{middle}x/0.jpg": encode(photograph(0), "JPEG"),
+            f"JPEGImages/{middle}x/0.jpg": encode(random_image(0), "JPEG"),
             f"Annotations/{middle}x/0.png": encode(square()),
         }
         assert sources.video_folder(write_tree(tmp_path / name, files)).lengths == (1,)

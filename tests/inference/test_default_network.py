@@ -1,4 +1,4 @@
-"""The network that ships: small enough to carry, honest about where it comes from, and able."""
+"""The default model: small enough to carry, honest about where it comes from, and able."""
 
 import itertools
 import json

@@ -72,7 +72,7 @@ def test_whole_run_and_each_frame_by_itself(request, reference, stored, kind, na
 def segment_alone(segmenter, template, image, previous, box):
     """Labels of a frame from a given previous map and its box, at the network's size."""
     state = segmenter._state
-    # Advancing gives its state away.
+    # Advancing donates its state.
     given = VideoState(
         type(state.template)(*map(jnp.array, template)),
         jnp.array(state.valid),

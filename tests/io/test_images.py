@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from PIL import Image
-from small_sets import encode, photograph
+from small_sets import encode, random_image
 
 from ranet_jax.io.images import CorruptImageError, encode_image, image_size, read_image
 from ranet_jax.io.masks import decode_ids, read_ids, read_mask
@@ -21,12 +21,12 @@ def refusal(call, *arguments) -> str:
 
 
 def test_pixels_survive_the_file():
-    pixels = photograph(0)
+    pixels = random_image(0)
     np.testing.assert_array_equal(read_image(encode_image(pixels), "p"), pixels)
 
 
 def test_files_and_their_contents_read_alike(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(encode(photograph(0), "JPEG"))
+    (tmp_path / "a.jpg").write_bytes(encode(random_image(0), "JPEG"))
     contents = (tmp_path / "a.jpg").read_bytes()
     np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), read_image(contents, "a"))
 
@@ -36,12 +36,12 @@ def test_images_are_upright(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = io.BytesIO()
-    Image.fromarray(photograph(0)).save(file, "PNG", exif=exif)
+    Image.fromarray(random_image(0)).save(file, "PNG", exif=exif)
     turned = read_image(file.getvalue(), "p")
     assert turned.shape[:2] == image_size(file.getvalue(), "p")
     undone = {1: turned, 3: turned[::-1, ::-1], 6: np.rot90(turned), 8: np.rot90(turned, -1)}
     if orientation in undone:
-        np.testing.assert_array_equal(undone[orientation], photograph(0))
+        np.testing.assert_array_equal(undone[orientation], random_image(0))
 
 
 def test_16_bits_keep_their_brightness():
@@ -53,12 +53,12 @@ def test_16_bits_keep_their_brightness():
 
 def test_sizes_come_from_the_header():
     for kind in ("JPEG", "PNG"):
-        assert image_size(encode(photograph(0), kind)[:-40], "p") == (48, 64)
+        assert image_size(encode(random_image(0), kind)[:-40], "p") == (48, 64)
     refusal(image_size, b"nothing", "p")
 
 
 def test_a_wrong_checksum_is_told_in_a_sentence(tmp_path):
-    for index, data in enumerate((encode(photograph(0)), encode(photograph(0)[..., 0]))):
+    for index, data in enumerate((encode(random_image(0)), encode(random_image(0)[..., 0]))):
         broken = bytearray(data)
         broken[data.index(b"IDAT") + 8] ^= 0xFF
         path = tmp_path / f"{index}.png"
@@ -72,7 +72,7 @@ def test_an_image_of_too_many_pixels_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     for name in ("a.png", "a.jpg"):
         path = tmp_path / name
-        path.write_bytes(encode(photograph(0), "JPEG" if name.endswith("jpg") else "PNG"))
+        path.write_bytes(encode(random_image(0), "JPEG" if name.endswith("jpg") else "PNG"))
         assert "decompression bomb" in refusal(read_image, path)
         refusal(image_size, path)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
-from small_sets import encode, photograph, square
+from small_sets import encode, random_image, square
 
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import encode_image
@@ -73,9 +73,9 @@ def test_other_colors_and_values_are_numbered_as_instances():
     assert ids[0].tolist() == [0, 1, 2, 3]
 
 
-def test_a_photograph_is_no_mask_of_instances():
+def test_a_image_is_no_mask_of_instances():
     with pytest.raises(InputError, match="distinct values"):
-        decode_ids(encode(photograph(0)), "m", "instances")
+        decode_ids(encode(random_image(0)), "m", "instances")
 
 
 @given(st.integers(-2, 2), st.integers(-2, 2))

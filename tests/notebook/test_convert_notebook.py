@@ -1,4 +1,4 @@
-"""`convert.ipynb`, executed: the network that ships, written out and converted back."""
+"""`convert.ipynb`, executed: the default model, written out and converted back."""
 
 import re
 
@@ -25,4 +25,4 @@ def test_convert(tmp_path):
     text = shown_text(notebook)
     assert f"{len(state)} arrays compared, largest difference 0.0" in text
     assert re.search(r"Segmenter: mean J [01]\.\d{3} over 2 frames", text)
-    assert "2 of 2 masks are those of the network that ships, pixel by pixel" in text
+    assert "2 of 2 masks are those of the default model, pixel by pixel" in text

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ranet_jax.errors import InputError
-from ranet_jax.notebook.outlines import Outline, Outlines, rasterise
+from ranet_jax.notebook.outlines import Outline, Outlines, rasterize
 
 SQUARE = [(10, 5), (30, 5), (30, 25), (10, 25)]
 
@@ -37,7 +37,7 @@ def test_where_an_outline_begins_and_which_way_it_goes_does_not_matter(
     bottom, right = top + height, left + width
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     corners = corners[turn:] + corners[:turn]
-    mask = rasterise((Outline(3, tuple(corners[::-1] if backwards else corners)),), 40, 60)
+    mask = rasterize((Outline(3, tuple(corners[::-1] if backwards else corners)),), 40, 60)
     expected = np.zeros((40, 60), np.int32)
     expected[top:bottom, left:right] = 3
     np.testing.assert_array_equal(mask, expected)

@@ -220,7 +220,7 @@ def test_template_and_frame_get_warps_of_their_own():
     assert np.abs(seen["image"] - seen["template_image"]).mean() > 0.05
 
 
-def test_the_previous_mask_is_warped_again_for_twins_alone():
+def test_the_previous_mask_is_warped_again_for_static_images_alone():
     batch = host_batch(is_static=np.array([True, False]))
     previous, once = (
         np.asarray(augment_with(warp=0.15, **second)(jax.random.key(0), batch)["previous_masks"])

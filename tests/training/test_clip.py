@@ -92,7 +92,7 @@ def test_a_crop_of_an_answer_lies_on_the_picture_in_its_box(clips, seen):
     assert (previous & truth).sum() > 0.9 * (previous | truth).sum()
 
 
-def test_photographs_move_further_with_every_frame(clips):
+def test_images_move_further_with_every_frame(clips):
     still = clips | {"is_static": np.array([True, False])}
     _, first = sample(color=0.0)(clips, jnp.int32(1), clips["frame_box"])
     moved = [sample(color=0.0)(still, jnp.int32(i), clips["frame_box"])[1] for i in (1, 2)]

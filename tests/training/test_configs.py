@@ -178,7 +178,7 @@ def test_what_is_evaluated_is_not_trained_on(name, package, videos, data_dir):
     assert len(config.eval.sequences) == 6 and not set(trained) & set(config.eval.sequences)
 
 
-def test_the_first_stage_of_ranet50_finds_its_photographs(data_dir):
+def test_the_first_stage_of_ranet50_finds_its_images(data_dir):
     overrides = f"data.root={data_dir}", "eval.every=0", "init_from="
     config = read("ranet50.py:static", *(f"--config.{override}" for override in overrides))
     check(config)

@@ -15,7 +15,7 @@ def metrics(loss: float, gradient_norm: float = 1.0) -> TrainMetrics:
 
 
 def names(batch: int) -> list[str]:
-    return [f"photograph{2 * batch}.jpg", f"photograph{2 * batch + 1}.jpg"]
+    return [f"image{2 * batch}.jpg", f"image{2 * batch + 1}.jpg"]
 
 
 def test_a_line_is_the_mean_since_the_last_one():
@@ -47,7 +47,7 @@ def test_what_is_not_finite_is_told_with_step_and_examples(poisoned, ask):
     buffer.add(8, metrics(1.0))
     buffer.add(9, poisoned)
     buffer.add(10, metrics(np.nan))
-    with pytest.raises(NotFiniteError, match="of step 9 is .*photograph16.jpg, photograph17.jpg"):
+    with pytest.raises(NotFiniteError, match="of step 9 is .*image16.jpg, image17.jpg"):
         ask(buffer)
     assert issubclass(NotFiniteError, InputError)
 
