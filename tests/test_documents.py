@@ -64,3 +64,12 @@ def test_every_extra_that_a_document_names_exists():
         text = path.read_text(encoding="utf-8")
         for extras in re.findall(r"ranet-jax\[([\w,-]+)\]", text):
             assert set(extras.split(",")) <= known, (path.name, extras)
+
+
+def test_the_files_that_the_architecture_names_exist():
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    there = {path.as_posix() for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    named = set(re.findall(r"[\w/]+\.py", text))
+    assert len(named) > 20
+    missing = [name for name in named if not any(path.endswith(f"/{name}") for path in there)]
+    assert missing == ["data_pipelines/builders/NAME/builder.py"]
