@@ -109,7 +109,7 @@ class DataConfig(ExampleSettings, section="data"):
     batch_size: int = whole(1, 65_536, "examples of a step, on all devices together", default=1)
     workers: int = whole(0, 256, "processes that make batches; 0: none of their own", default=0)
     threads: int = whole(0, 256, "threads in each of these processes", default=4)
-    max_corrupt: float = number(0, 1, "fraction of unreadable frames to put up with", default=0.01)
+    max_corrupt: float = number(0, 1, "tolerated fraction of unreadable frames", default=0.01)
 
     def in_root(self, name: str) -> str:
         """A dataset's name, or a path, with `root` in the place of `{root}`."""

@@ -8,6 +8,7 @@ for all processes that share a stream, and for any number of them with the same 
 
 import collections
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -69,7 +70,7 @@ class Loader:
             process_count: number of processes.
             workers: processes that make batches; 0 makes them in this one.
             threads: threads that do so in each of these processes.
-            max_corrupt: the largest fraction of unreadable frames to put up with.
+            max_corrupt: the largest fraction of unreadable frames that is tolerated.
 
         Raises:
             InputError: the numbers do not fit together, or a source is empty.
@@ -87,7 +88,7 @@ class Loader:
             grain.MapDataset.range(sum(source.lengths))
             .seed(_seed(seed, number))
             .shuffle()
-            .map(_Tag(number))
+            .map(functools.partial(_tagged, number))
             .repeat()
             for number, source in enumerate(self._sources)
         ]
@@ -149,7 +150,7 @@ class Loader:
         return self._names[batch]
 
     def get_state(self) -> State:
-        """What `set_state` needs to go on with the next batch; it can be written as JSON."""
+        """What `set_state` needs to resume with the next batch; it can be written as JSON."""
         return {
             "next_batch": self._next_batch,
             "corrupt": dict(self.corrupt),
@@ -157,7 +158,7 @@ class Loader:
         }
 
     def set_state(self, state: State) -> None:
-        """Goes on where `get_state` was called, by a loader of any number of workers.
+        """Resumes where `get_state` was called, by a loader of any number of workers.
 
         Raises:
             InputError: the state is that of a loader of other data, settings or seed.
@@ -222,14 +223,9 @@ def prefetch_to_devices(
             yield queue.popleft()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Tag:
-    """Which source a frame number belongs to."""
-
-    source: int
-
-    def __call__(self, frame: int) -> tuple[int, int]:
-        return self.source, frame
+def _tagged(source: int, frame: int) -> tuple[int, int]:
+    """A frame number with the source that it belongs to."""
+    return source, frame
 
 
 class _Maker:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from data_pipelines.loader import Batch, Loader
+from ranet_jax.io import overlays
 from ranet_jax.io.palette import overlay_palette
 
 COLUMNS = ("template", "current frame", "previous mask", "target")
-_GAP, _HEADING = 4, 18
 
 
 def contact_sheet(
@@ -84,16 +84,6 @@ def _tint(image: np.ndarray, masks: np.ndarray, opacity: float = 0.5) -> np.ndar
 def _arrange(
     rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], tile_width: int
 ) -> Image.Image:
-    height, width = rows[0][0].shape[:2]
-    tile = tile_width, round(tile_width * height / width)
-    step_x, step_y = tile[0] + _GAP, tile[1] + _GAP
-    size = len(titles) * step_x - _GAP, _HEADING + len(rows) * step_y - _GAP
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        draw.text((column * step_x + 2, 2), title, fill="black")
-        for row, images in enumerate(rows):
-            pixels = np.clip(images[column] * 255 + 0.5, 0, 255).astype(np.uint8)
-            scaled = Image.fromarray(pixels).resize(tile, Image.Resampling.BOX)
-            sheet.paste(scaled, (column * step_x, _HEADING + row * step_y))
-    return sheet
+    images = [np.clip(tile * 255 + 0.5, 0, 255).astype(np.uint8) for row in rows for tile in row]
+    captions = list(titles) * len(rows)
+    return overlays.contact_sheet(images, captions, columns=len(titles), tile_width=tile_width)

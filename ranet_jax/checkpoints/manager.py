@@ -1,4 +1,4 @@
-"""The checkpoints of a run, `checkpoints/<step>`: the state to go on from beside the parameters.
+"""The checkpoints of a run, `checkpoints/<step>`: the state to resume from beside the parameters.
 
 Each is also a checkpoint that `ranet_jax.load` reads. With `checkpoint.py`, which reads and writes
 those, the only file that imports Orbax.
@@ -127,7 +127,7 @@ class RunCheckpoints:
         except Exception as error:  # storage errors come in every type
             raise InputError(
                 f"The checkpoint {self._folder / str(step)} is damaged, or was made by another "
-                "network or optimizer; remove it to go on from the one before."
+                "network or optimizer; remove it to resume from the one before."
             ) from error
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class RunCheckpoints:
         place = f"step {max(written)}" if written else "the start"
         return InputError(
             f"A checkpoint cannot be written to {self._folder} ({_reason(error)}); make room or "
-            f"let it be written to, and give the same command again to go on from {place}."
+            f"let it be written to, and give the same command again to resume from {place}."
         )
 
 

@@ -17,7 +17,7 @@ import platformdirs
 
 FOLDER = "RANET_CACHE_DIR"
 OFF = "RANET_NO_CACHE"
-# JAX warns so of a file that it could not read or write, and goes on without it.
+# JAX warns so of a file that it could not read or write, and continues without it.
 _TROUBLE = r"Error (reading|writing) persistent compilation cache entry for '(?P<program>[^']*)'"
 
 

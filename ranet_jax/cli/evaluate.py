@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_example(
         parser,
         "ranet evaluate --dataset davis2016 --root DAVIS --checkpoint default --out results",
-        "An interrupted run goes on where it stopped when started again.",
+        "An interrupted run resumes where it stopped when started again.",
     )
     parser.add_argument("--dataset", required=True, choices=tuple(SPLITS))
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""What a trained network has to beat: segmenters that learned nothing from masks.
+"""Baselines: segmenters that were not trained on masks, to compare a trained network with.
 
 Both have the calls of `ranet_jax.Segmenter`, so that one command measures all alike.
 """

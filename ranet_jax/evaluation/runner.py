@@ -1,4 +1,4 @@
-"""Runs a segmenter over a split, scores predictions, and goes on where it stopped."""
+"""Runs a segmenter over a split, scores predictions, and resumes where it stopped."""
 
 import multiprocessing
 import signal
@@ -44,7 +44,7 @@ def this_shard() -> Shard:
 
 
 class _Folder:
-    """Where an evaluation keeps what it has finished, so that another run can go on from there."""
+    """What an evaluation has finished, in its folder, so that another run can resume from there."""
 
     def __init__(self, out: Path, predictions: Path | None = None) -> None:
         self.out = out
@@ -76,7 +76,7 @@ class _Folder:
 
 
 def reserve(out: Path, run: Mapping[str, Any]) -> None:
-    """Reserves a folder for one run, or goes on with it if it holds the same one.
+    """Reserves a folder for one run, or resumes it if it holds the same one.
 
     Args:
         out: folder of results.

@@ -100,9 +100,9 @@ def advance(
 def follow(
     model: RANet, state: VideoState, logits: Logits, pooled: Float[Array, "b k c"]
 ) -> tuple[VideoState, LabelValues]:
-    """What was segmented becomes what the next frame is segmented with.
+    """Updates the state with the result of a frame, for the next one.
 
-    Pure and not compiled by itself: training goes through the frames of a clip with it.
+    Pure, and not jitted itself: training on clips calls it in its own program.
 
     Args:
         model: the network.

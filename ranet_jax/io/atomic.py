@@ -17,9 +17,9 @@ from ranet_jax.io.paths import as_path, is_address
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Lends a hidden temporary path beside `path`, which takes its name when the block ends well.
+    """Yields a hidden temporary path beside `path`, renamed to `path` when the block succeeds.
 
-    A block that raises, an interrupt included, leaves `path` as it was and nothing beside it.
+    A block that raises, an interrupt included, leaves `path` unchanged and no temporary file.
     """
     if is_address(path):
         with tempfile.TemporaryDirectory() as folder:
@@ -38,8 +38,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Lends a new hidden folder beside `path`, which takes its name and place when the block ends
-    well; a block that raises leaves nothing behind."""
+    """Yields a new hidden folder beside `path`; it replaces `path` when the block succeeds, and is
+    removed when it raises."""
     temporary = path.with_name(f".{path.name}.part")
     # A killed process may have left one.
     shutil.rmtree(temporary, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Results onto the disk, in threads beside the network."""
+"""Writes results to disk, in threads beside the network."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ _CODECS = (("libx264", {"crf": "20", "preset": "veryfast"}), ("mpeg4", {"b": "40
 
 @contextmanager
 def result_writer(out: Path, *, overlay_fps: float | None = None) -> Iterator["ResultWriter"]:
-    """A context that lends a `ResultWriter` and ends when everything is on the disk.
+    """Yields a `ResultWriter`; the context ends when everything is on disk.
 
     When the block raises, an interrupt included, writes that have not begun are dropped and the
     overlay is not kept; files under their final names are whole all the same.
@@ -69,7 +69,7 @@ class ResultWriter:
         labels: HostMask,
         probabilities: Mapping[int, np.ndarray],
     ) -> None:
-        """Has the results of one frame written soon; the arrays must not change any more.
+        """Queues the results of one frame for writing; the arrays must not be changed afterwards.
 
         Args:
             name: Name of the frame, without a suffix.
@@ -127,7 +127,7 @@ def _write_probability(path: Path, values: np.ndarray) -> None:
 
 @contextmanager
 def _movie(path: Path, fps: float) -> Iterator[Callable[[HostFrame], None]]:
-    """Lends a function that appends uint8 [H, W, 3] to an mp4; its size is that of the first."""
+    """Yields a function that appends uint8 [H, W, 3] to an mp4; its size is that of the first."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = None
 

@@ -11,23 +11,11 @@ also refuses a mapping that has unknown keys or lacks some.
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 from ranet_jax.errors import InputError, did_you_mean
 
 _MAX_SHOWN = 80  # characters of a value that is refused
-
-
-class Rule(NamedTuple):
-    """What a value has to be.
-
-    Attributes:
-        accepts: whether a value will do.
-        wanted: the same in words, for "It has to be ...".
-    """
-
-    accepts: Callable[[Any], bool]
-    wanted: str
 
 
 class Settings:
@@ -43,10 +31,10 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuses values out of range with an InputError that says what is in range."""
         for field in dataclasses.fields(self):
-            rule, value = field.metadata.get("rule"), getattr(self, field.name)
-            if rule and not rule.accepts(value):
+            rule, value = field.metadata, getattr(self, field.name)
+            if rule and not rule["accepts"](value):
                 raise InputError(
-                    f"{self._key(field.name)} is {_shown(value)}: it has to be {rule.wanted}."
+                    f"{self._key(field.name)} is {_shown(value)}: it has to be {rule['wanted']}."
                 )
         self.check_together()
 
@@ -87,7 +75,7 @@ class Settings:
             if _is_section(field):
                 yield from field.type.describe()
             else:
-                yield cls._key(field.name), field.metadata["rule"].wanted, field.metadata["help"]
+                yield cls._key(field.name), field.metadata["wanted"], field.metadata["help"]
 
     def flat(self) -> Iterator[tuple[str, Any]]:
         """Key and value of every setting."""
@@ -111,7 +99,7 @@ def setting(
         meaning: of the setting.
         default: for a dataclass that is built without this field; `read` wants every field.
     """
-    metadata = {"rule": Rule(accepts, wanted), "help": meaning}
+    metadata = {"accepts": accepts, "wanted": wanted, "help": meaning}
     return dataclasses.field(default=default, metadata=metadata)
 
 

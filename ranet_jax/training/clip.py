@@ -36,7 +36,7 @@ from ranet_jax.training.warps import (
 
 
 class _Past(NamedTuple):
-    """What a frame leaves to the next."""
+    """What a frame passes to the next one."""
 
     state: VideoState  # that the frame was segmented with, in the warped frame
     logits: Logits

@@ -1,4 +1,4 @@
-"""What happens between the steps of a run: lines of the log, images, evaluations, checkpoints."""
+"""Hooks between the steps of a run: lines of the log, images, evaluations, checkpoints."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ _ROWS, _TILE_WIDTH = 4, 240
 
 @dataclasses.dataclass(frozen=True)
 class Hooks:
-    """Does what is due after a step. Every process of a run has one and asks the same of it.
+    """Does what is due after a step. Every process of a run has one and makes the same calls.
 
     Attributes:
         config: of the run; it says what is due when. Evaluation and checkpoint also at the end.

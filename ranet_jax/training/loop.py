@@ -1,7 +1,7 @@
-"""A run: as many steps as the config says, with a log, checkpoints, and a way to go on.
+"""A run: as many steps as the config says, with a log and checkpoints to resume from.
 
-Batch k of the data trains step k + 1, whatever was interrupted: a run that was killed goes on from
-its last checkpoint exactly as if nothing had happened.
+Batch k of the data trains step k + 1, whatever was interrupted: a run that was killed resumes
+from its last checkpoint exactly as if nothing had happened.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ from ranet_jax.training.workdir import reserve
 
 
 def run(config: TrainConfig, workdir: Path | str) -> None:
-    """Trains as a config says, and goes on where an earlier run in the same folder stopped.
+    """Trains as a config says, or resumes the run that an earlier call left in the folder.
 
     Of several processes each calls this, with the same config and a folder that all of them see.
 
@@ -48,7 +48,7 @@ def run(config: TrainConfig, workdir: Path | str) -> None:
     Raises:
         InputError: the config cannot be trained, the folder holds another experiment or cannot be
             written to, too many training images are unreadable, or a loss is not finite.
-        Preempted: SIGTERM came; what is needed to go on after the current step was saved.
+        Preempted: SIGTERM came; what is needed to resume after the current step was saved.
     """
     check(config)
     workdir = reserve(workdir, dataclasses.asdict(config))
@@ -114,7 +114,7 @@ def _start(
     loader: Loader,
     metrics: MetricBuffer,
 ) -> train_state.TrainState:
-    """The state to go on from; restores the loader's position and the metrics."""
+    """The state to start or resume from; restores the loader's position and the metrics."""
     create = functools.partial(
         train_state.create_state,
         optimizer=optimizer,

@@ -1,4 +1,4 @@
-"""How much memory a training step needs, read off the compiler without running it.
+"""How much memory a training step needs, by the compiler's plan, without running it.
 
 The compiler plans every buffer of a program before it runs. A step is compiled for one and for two
 examples a device; what the second one adds is the cost of an example, the rest that of the state.

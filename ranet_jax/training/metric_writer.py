@@ -1,4 +1,4 @@
-"""What a run leaves to read: JSON lines, a curve, TensorBoard's files, lines on the screen."""
+"""Logs of a run: JSON lines, a curve, TensorBoard's files, lines on the screen."""
 
 import importlib.util
 import json
@@ -45,7 +45,7 @@ class JsonlWriter:
         return list(_whole(self._text().splitlines()))
 
     def cut(self, step: int) -> None:
-        """Forgets what came after a step: it will come again."""
+        """Removes what came after a step: it will be written again."""
         kept = [record for record in self.read() if record["step"] <= step]
         with replacing(self._path) as path:
             path.write_text("".join(json.dumps(record) + "\n" for record in kept))
@@ -93,7 +93,7 @@ class StepTimer:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Time within is none of the steps'."""
+        """Time in this context does not count for the steps."""
         before = self._now()
         try:
             yield
@@ -102,12 +102,12 @@ class StepTimer:
 
 
 class Log:
-    """Every record of a run, wherever it is to go. Only the first process of a run has one to write
-    to; those of the others do nothing.
+    """Writes the records of a run to all logs. Only the first process of a run writes; the logs of
+    the others do nothing.
     """
 
     def __init__(self, workdir: Path, *, name: str, first: int, steps: int, active: bool = True):
-        """Forgets what was written after step `first`, and goes on from there.
+        """Removes what was written after step `first`, and resumes from there.
 
         Args:
             workdir: the folder of the run.
@@ -182,7 +182,7 @@ class Log:
         return any(r["step"] == step and "eval/J" in r for r in self._lines.read())
 
     def draw_curve(self) -> None:
-        """Draws `curve.png` anew."""
+        """Redraws `curve.png`."""
         records = self._lines.read() if self._active else []
         if records:
             draw_curve(records, self._workdir / CURVE)

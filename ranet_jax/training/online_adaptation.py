@@ -1,6 +1,6 @@
 """Online learning, "RANet+": fine-tune on the first frame of a video (paper 3.5, Table 6).
 
-The first frame takes the part of an image in the static-image training. The host starts one
+The first frame is used as an image is in static-image training. The host starts one
 iteration after the other without waiting for any: a loop inside the compiled program would be no
 faster on an accelerator, and several times slower on a CPU, where XLA gives the convolutions in the
 body of a loop their slowest form.

@@ -1,4 +1,4 @@
-"""Adam with what surrounds it (paper 3.5: Adam at a constant 1e-5)."""
+"""Adam, clipping, rates and schedules (paper 3.5: Adam at a constant 1e-5)."""
 
 import jax
 import optax

@@ -11,7 +11,7 @@ EXIT_STATUS = 128 + signal.SIGTERM  # as shells count
 
 
 class Preempted(SystemExit):
-    """The run was asked to end; all that is needed to go on was saved."""
+    """The run was asked to end; all that is needed to resume it was saved."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_STATUS)

@@ -14,14 +14,14 @@ from ranet_jax.io.json_files import read_json, to_jsonable, write_json
 from ranet_jax.io.paths import absolute
 
 CONFIG = "config.json"
-# What may change when a run goes on: how long it is, what is written when, where things lie, and
+# What may change when a run is resumed: how long it is, what is written when, where things lie, and
 # who makes the batches. The batches themselves stay the same.
 _MAY_CHANGE = ("steps", "log.", "eval.every", "eval.root", "data.root", "data.data_dir")
 _MAY_CHANGE += ("data.workers", "data.threads")
 
 
 def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
-    """Reserves a folder for an experiment, or goes on with it if it holds the same one.
+    """Reserves a folder for an experiment, or resumes it if it holds the same one.
 
     Args:
         workdir: is made where it is not there.

@@ -53,7 +53,7 @@ def test_build_then_preview(tmp_path, capsys):
     arguments = ["--set", "ecssd", "--rows", "3", "--tile", "48", "--out", str(sheet)]
     assert ranet(["preview", *arguments, *place, *SMALL]) == 0
     image = Image.open(sheet)
-    assert image.size == (4 * 52 - 4, 18 + 3 * 36 - 4)
+    assert image.size == (4 * 56 + 8, 3 * 64 + 8)
     assert np.asarray(image)[20:].std() > 20
     assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]
 

@@ -55,8 +55,8 @@ def test_a_run_leaves_all_there_is_to_see(finished):
     assert lines(finished)[1]["learning_rate"] == pytest.approx(1e-3 * 2 / 3), "warming up"
     (sheet,) = (finished / "images").iterdir()
     assert sheet.name == "0000003.png"
-    with Image.open(sheet) as picture:
-        assert picture.width > 5 * 200 and picture.height > 2 * 120, "five columns, two examples"
+    with Image.open(sheet) as image:
+        assert image.width > 5 * 200 and image.height > 2 * 120, "five columns, two examples"
 
 
 def test_checkpoints_of_a_run_are_checkpoints(finished):
