@@ -63,8 +63,8 @@ def test_contents(wheel):
         described = archive.read(metadata).decode()
     folders = {name.partition("/")[0] for name in names}
     assert folders == {"ranet_jax", "data_pipelines", metadata.partition("/")[0]}
-    pages = {f"ranet_jax/configs/{page.name}" for page in (ROOT / "configs").glob("*.py")}
-    assert pages <= set(names)
+    configs = {f"ranet_jax/configs/{file.name}" for file in (ROOT / "configs").glob("*.py")}
+    assert configs <= set(names)
     for name in ("ranet_jax/py.typed", "ranet_jax/weights/default.npz", "data_pipelines/py.typed"):
         assert name in names
     assert f"\nVersion: {ranet_jax.__version__}\n" in described

@@ -47,13 +47,13 @@ def _setup(mode: str, later: int = 0, **settings):
     return model, init_params(model, seed=0), batch
 
 
-def config(*overrides: str, page: str = "tiny.py", **sections):
-    """A page of `configs/` with overrides, and with whole sections in the place of its own."""
+def config(*overrides: str, file: str = "tiny.py", **sections):
+    """A file of `configs/` with overrides, and with whole sections in the place of its own."""
     import dataclasses
 
     from ranet_jax.training.config import read
 
-    path = Path(__file__).resolve().parents[1] / "configs" / page
+    path = Path(__file__).resolve().parents[1] / "configs" / file
     return dataclasses.replace(read(path, [f"--config.{o}" for o in overrides]), **sections)
 
 
@@ -130,8 +130,8 @@ def _enlarged(batch, scale):
     return batch | maps | {k: v * scale for k, v in batch.items() if k.endswith("box")}
 
 
-def pages(out: Path, *names: str) -> None:
-    """A step of every page, of a network and a picture so small that it takes seconds."""
+def configs(out: Path, *names: str) -> None:
+    """A step of every config, of a network and an image so small that it takes seconds."""
     import jax
 
     # One rate for all: it is part of the program.
@@ -147,8 +147,8 @@ def pages(out: Path, *names: str) -> None:
     ]
     programs = {}
     for name in names:
-        page, colon, variant = name.partition(":")
-        given = config(*small, page=f"{page}.py{colon}{variant}")
+        file, colon, variant = name.partition(":")
+        given = config(*small, file=f"{file}.py{colon}{variant}")
         programs.setdefault(_program_of(given), {})[name] = given
     results = {"programs": np.asarray(len(programs))}
     for alike in programs.values():
@@ -159,7 +159,7 @@ def pages(out: Path, *names: str) -> None:
 
 
 def _program_of(config) -> tuple:
-    """What pages have in common whose steps are one program."""
+    """What configs have in common whose steps are one program."""
     import dataclasses
 
     from ranet_jax.training.augment import STATIC
@@ -205,5 +205,5 @@ def _step_of_each(alike) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    program = {"devices": devices, "learning": learning, "pages": pages}[sys.argv[1]]
+    program = {"devices": devices, "learning": learning, "configs": configs}[sys.argv[1]]
     program(Path(sys.argv[2]), *sys.argv[3:])

@@ -58,8 +58,8 @@ def test_build_then_preview(tmp_path, capsys):
     assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]
 
 
-def write_page(path, text):
-    """A config page that changes `configs/tiny.py`: it stands beside a copy of that."""
+def write_config(path, text):
+    """A config that changes `configs/tiny.py`: it stands beside a copy of that."""
     for name in ("tiny.py", "paper.py"):
         shutil.copy(CONFIGS / name, path.parent)
     path.write_text(
@@ -77,7 +77,7 @@ def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
     sets = f"(('videos={video_set}:train', 1.0),)"
     changes = f"sets={sets}, exclude=(), object_sampling='multi', slots=2, height=64, width=96"
     mode = "config.model.mode = 'multi'"
-    config = write_page(tmp_path / "page.py", f"{mode}; config.data.update({changes})")
+    config = write_config(tmp_path / "config.py", f"{mode}; config.data.update({changes})")
     out = ["--rows", "2", "--tile", "32", "--out", str(tmp_path / "sheet.png")]
     assert ranet(["preview", "--config", str(config), *out]) == 0
     images = f"images={image_set / 'images'},{image_set / 'masks'}@0.5"
@@ -86,17 +86,17 @@ def test_preview_of_a_config_and_of_folders(tmp_path, video_set, image_set):
 
 
 @pytest.fixture
-def page(tmp_path):
-    """A config page with a variant, `{root}` and a video left out."""
+def config_file(tmp_path):
+    """A config with a variant, `{root}` and a video left out."""
     exclude = "exclude=('bee',) if variant == 'ant_alone' else ()"
     sets = "sets=(('videos={root}/DAVIS:train', 1.0),)"
-    return write_page(
-        tmp_path / "page.py", f"config.data.update(root='nowhere', {sets}, {exclude})"
+    return write_config(
+        tmp_path / "config.py", f"config.data.update(root='nowhere', {sets}, {exclude})"
     )
 
 
 @pytest.mark.parametrize("name", ["preview", "bench"])
-def test_what_a_page_leaves_out_is_not_shown(name, page, video_set, capsys, monkeypatch):
+def test_what_a_config_leaves_out_is_not_shown(name, config_file, video_set, capsys, monkeypatch):
     open_source = pipeline.open_source
 
     def watched(*arguments):
@@ -104,16 +104,16 @@ def test_what_a_page_leaves_out_is_not_shown(name, page, video_set, capsys, monk
 
     monkeypatch.setattr(pipeline, "open_source", watched)
     root = f"--config.data.root={video_set.parent}"
-    assert ranet([name, "--config", f"{page}:ant_alone", root]) == 2
+    assert ranet([name, "--config", f"{config_file}:ant_alone", root]) == 2
     assert "opened ('ant',)" in capsys.readouterr().err
 
 
-def test_overrides_are_for_a_config(page, capsys):
+def test_overrides_are_for_a_config(config_file, capsys):
     for arguments, message in (
         (["--set", "ecssd", "--config.data.width=64"], "name one with --config"),
-        (["--config", str(page), "--config.data.hight=64"], "did you mean data.height"),
-        (["--config", f"{page}:ant"], "has no variant 'ant'"),
-        (["--config", str(page)], "nowhere"),
+        (["--config", str(config_file), "--config.data.hight=64"], "did you mean data.height"),
+        (["--config", f"{config_file}:ant"], "has no variant 'ant'"),
+        (["--config", str(config_file)], "nowhere"),
     ):
         assert ranet(["preview", *arguments]) == 2
         assert message in capsys.readouterr().err

@@ -83,5 +83,5 @@ def test_commands_in_the_text_exist(capsys):
         assert ended.value.code == 0
         options = set(re.findall(r"--[a-z][a-z-]*(?![a-z.-])", rest))
         assert options <= set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
-        for page in re.findall(r"configs/\S+\.py", rest):
-            assert (COLABS.parent / page).is_file()
+        for config in re.findall(r"configs/\S+\.py", rest):
+            assert (COLABS.parent / config).is_file()

@@ -13,7 +13,7 @@ def get_config():
     data = {"sets": (("ecssd", 1.0),), "exclude": (), "height": 480}
     return ConfigDict({"steps": 3, "rate": 0.1, "flag": True, "name": "base", "data": data})
 """
-PAGE = """
+CONFIG = """
 import base
 
 VARIANTS = ("one", "two")
@@ -26,14 +26,14 @@ def get_config(variant="one"):
 
 
 @pytest.fixture
-def pages(tmp_path):
-    """A folder with a page, and one beside it that the page imports."""
+def configs(tmp_path):
+    """A folder with a config, and one beside it that the config imports."""
     (tmp_path / "base.py").write_text(BASE)
-    (tmp_path / "page.py").write_text(PAGE)
+    (tmp_path / "config.py").write_text(CONFIG)
     return tmp_path
 
 
-def test_a_page_of_the_package_is_found_by_name(tmp_path, monkeypatch):
+def test_a_config_of_the_package_is_found_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read("davis2016").name == "davis2016"
     assert read("ablation:no_ranking").name == "ablation_no_ranking"
@@ -60,54 +60,56 @@ def test_a_page_of_the_package_is_found_by_name(tmp_path, monkeypatch):
         ("data.sets=(('a',2.0),('b',1))", "data.sets", (("a", 2.0), ("b", 1))),
     ],
 )
-def test_overrides_have_the_type_of_the_page(pages, override, key, value):
-    config = read(pages / "page.py", [f"--config.{override}"])
+def test_overrides_have_the_type_of_the_config(configs, override, key, value):
+    config = read(configs / "config.py", [f"--config.{override}"])
     for part in key.split("."):
         config = config[part]
     assert config == value and type(config) is type(value)
 
 
-def test_the_last_override_wins_and_others_stay(pages):
+def test_the_last_override_wins_and_others_stay(configs):
     first = ["--config.steps=5", "--config.rate=2", "--config.data.exclude=('a',)"]
-    config = read(pages / "page.py", [*first, "--config.steps=6", "--config.data.exclude=('b',)"])
+    config = read(
+        configs / "config.py", [*first, "--config.steps=6", "--config.data.exclude=('b',)"]
+    )
     assert (config.steps, config.rate, config.name) == (6, 2.0, "one")
     assert config.data.exclude == ("b",)
     with pytest.raises(AttributeError):
         config.stps = 7
 
 
-def test_a_variant_is_handed_over(pages):
-    assert read(f"{pages}/page.py:two").name == "two"
-    assert read(f"{pages}/page.py").name == "one"
+def test_a_variant_is_handed_over(configs):
+    assert read(f"{configs}/config.py:two").name == "two"
+    assert read(f"{configs}/config.py").name == "one"
 
 
-def test_a_folder_may_have_a_colon_in_its_name(pages):
-    folder = pages / "a:b"
+def test_a_folder_may_have_a_colon_in_its_name(configs):
+    folder = configs / "a:b"
     folder.mkdir()
-    for name in ("base.py", "page.py"):
-        (pages / name).rename(folder / name)
-    assert read(f"{folder}/page.py").name == "one"
-    assert read(f"{folder}/page.py:two").name == "two"
+    for name in ("base.py", "config.py"):
+        (configs / name).rename(folder / name)
+    assert read(f"{folder}/config.py").name == "one"
+    assert read(f"{folder}/config.py:two").name == "two"
 
 
-def test_neighbours_of_two_folders_are_not_mixed_up(pages, tmp_path):
+def test_neighbours_of_two_folders_are_not_mixed_up(configs, tmp_path):
     before = list(sys.path), set(sys.modules)
     other = tmp_path / "other"
     other.mkdir()
     (other / "base.py").write_text(BASE.replace('"steps": 3', '"steps": 33'))
-    (other / "page.py").write_text(PAGE)
-    assert [read(folder / "page.py").steps for folder in (pages, other, pages)] == [3, 33, 3]
+    (other / "config.py").write_text(CONFIG)
+    assert [read(folder / "config.py").steps for folder in (configs, other, configs)] == [3, 33, 3]
     assert before[0] == sys.path and "base" not in set(sys.modules) - before[1]
 
 
-def test_a_page_may_return_a_plain_dict(tmp_path):
-    (tmp_path / "page.py").write_text("def get_config():\n    return {'data': {'height': 64}}\n")
-    config = read(tmp_path / "page.py", ["--config.data.height=96"])
+def test_a_config_may_return_a_plain_dict(tmp_path):
+    (tmp_path / "config.py").write_text("def get_config():\n    return {'data': {'height': 64}}\n")
+    config = read(tmp_path / "config.py", ["--config.data.height=96"])
     assert isinstance(config, ConfigDict) and config.data.height == 96
 
 
 @pytest.mark.parametrize(
-    ("page", "message"),
+    ("text", "message"),
     [
         ("x = 1", "has no function get_config"),
         ("def get_config():\n    return 3", "returns int: it has to return a ConfigDict"),
@@ -121,26 +123,26 @@ def test_a_page_may_return_a_plain_dict(tmp_path):
         ("VARIANTS = 'ab'\ndef get_config(v):\n    return {}", "needs a variant.*: a, b"),
     ],
 )
-def test_pages_that_are_none(pages, page, message):
-    (pages / "bad.py").write_text(page + "\n")
+def test_configs_that_are_none(configs, text, message):
+    (configs / "bad.py").write_text(text + "\n")
     with pytest.raises(InputError, match=message):
-        read(pages / "bad.py")
+        read(configs / "bad.py")
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("pages.py", r"There is no config file .*pages\.py: did you mean .*page\.py"),
-        ("page", r"did you mean .*page\.py"),
-        ("none/page.py", "check the path"),
-        ("page.py:tow", "has no variant 'tow': did you mean two?"),
-        ("page.py:", "has no variant '': choose from one, two"),
+        ("confgi.py", r"There is no config file .*confgi\.py: did you mean .*config\.py"),
+        ("config", r"did you mean .*config\.py"),
+        ("none/config.py", "check the path"),
+        ("config.py:tow", "has no variant 'tow': did you mean two?"),
+        ("config.py:", "has no variant '': choose from one, two"),
         ("base.py:one", "has no variants: leave out :one"),
     ],
 )
-def test_what_is_not_there_is_said(pages, config, message):
+def test_what_is_not_there_is_said(configs, config, message):
     with pytest.raises(InputError, match=message):
-        read(f"{pages}/{config}")
+        read(f"{configs}/{config}")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_what_is_not_there_is_said(pages, config, message):
         ("stray", "There is no option stray"),
     ],
 )
-def test_overrides_that_do_not_fit_get_one_sentence(pages, override, message):
+def test_overrides_that_do_not_fit_get_one_sentence(configs, override, message):
     with pytest.raises(InputError, match=message) as refusal:
-        read(pages / "page.py", ["--config.name=fine", override])
+        read(configs / "config.py", ["--config.name=fine", override])
     assert "\n" not in str(refusal.value)

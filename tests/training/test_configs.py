@@ -9,10 +9,10 @@ import training_programs
 
 from data_pipelines.pipeline import open_sources
 from ranet_jax.training.checks import check
-from ranet_jax.training.config import read as read_page
+from ranet_jax.training.config import read as read_config
 from ranet_jax.training.initialization import is_resnet
 
-PAGES = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 VARIANTS = {
     "ranet50": ("static", "video"),
     "ablation": (
@@ -21,9 +21,9 @@ VARIANTS = {
     ),
 }
 EXPERIMENTS = [
-    f"{page.stem}.py{variant}"
-    for page in sorted(PAGES.glob("*.py"))
-    for variant in ("", *(f":{v}" for v in VARIANTS.get(page.stem, ())))
+    f"{file.stem}.py{variant}"
+    for file in sorted(CONFIGS.glob("*.py"))
+    for variant in ("", *(f":{v}" for v in VARIANTS.get(file.stem, ())))
 ]
 OF_THE_PAPER = [
     "static_single.py",
@@ -35,34 +35,34 @@ OF_THE_PAPER = [
 
 
 def read(name, *overrides):
-    return read_page(PAGES / name, overrides)
+    return read_config(CONFIGS / name, overrides)
 
 
 def changes(name, base):
     """Settings in which two experiments differ."""
-    ours, theirs = (dict(read(page).flat()) for page in (name, base))
+    ours, theirs = (dict(read(file).flat()) for file in (name, base))
     return {key: value for key, value in ours.items() if theirs[key] != value and key != "name"}
 
 
 def test_every_experiment_that_was_announced_is_there():
-    pages = {page.stem for page in PAGES.glob("*.py")}
-    assert pages >= {"static_single", "static_multi", "davis2016", "davis2017", "online"}
-    assert pages >= {"tiny", "ranet50", "ablation"}
+    names = {file.stem for file in CONFIGS.glob("*.py")}
+    assert names >= {"static_single", "static_multi", "davis2016", "davis2017", "online"}
+    assert names >= {"tiny", "ranet50", "ablation"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_page_is_a_config(name):
+def test_every_file_is_a_config(name):
     assert read(name).name
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.py")), ids=lambda page: page.stem)
-def test_every_page_is_readable_and_says_how_it_is_launched(page):
-    text = page.read_text()
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.py")), ids=lambda file: file.stem)
+def test_every_config_is_readable_and_says_how_it_is_launched(file):
+    text = file.read_text()
     assert text.count("\n") <= 100
-    if page.stem == "paper":
+    if file.stem == "paper":
         return
     launch = re.search(r"^ranet train --config configs/(\S+) --workdir \S+", text, re.MULTILINE)
-    assert launch and launch[1].partition(":")[0] == page.name
+    assert launch and launch[1].partition(":")[0] == file.name
     read(launch[1])
 
 
@@ -112,13 +112,13 @@ def test_stages_objects_and_what_is_held_out(name, stage, mode, dataset):
 
 
 def test_each_stage_starts_where_the_one_before_is_kept():
-    """The workdirs of the launch lines are what the next pages start from."""
+    """The workdirs of the launch lines are what the next configs start from."""
     for name, earlier in (("davis2016", "static_single"), ("davis2017", "static_multi")):
-        launch = (PAGES / f"{earlier}.py").read_text()
+        launch = (CONFIGS / f"{earlier}.py").read_text()
         assert f"--workdir {read(f'{name}.py').init_from}\n" in launch
-    launch = (PAGES / "ranet50.py").read_text()
+    launch = (CONFIGS / "ranet50.py").read_text()
     assert f"ranet50.py:static --workdir {read('ranet50.py:video').init_from}\n" in launch
-    assert read("online.py").init_from in (PAGES / "davis2016.py").read_text()
+    assert read("online.py").init_from in (CONFIGS / "davis2016.py").read_text()
 
 
 @pytest.mark.parametrize("name", ["static_single.py", "static_multi.py"])
@@ -185,15 +185,15 @@ def test_the_first_stage_of_ranet50_finds_its_images(data_dir):
     assert sum(len(source.lengths) for source, _ in open_sources(config.data)) > 2000
 
 
-def test_pages_are_read_from_any_folder(tmp_path):
+def test_configs_are_read_from_any_folder(tmp_path):
     """By path alone: `configs` is not installed and not on the import path."""
     program = (
         "import sys; from ranet_jax.training.config_file import read; print(read(sys.argv[1]).name)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(PAGES / "ablation.py:no_video")],
+        [sys.executable, "-c", program, str(CONFIGS / "ablation.py:no_video")],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(PAGES.parent), "PATH": ""},
+        env={"PYTHONPATH": str(CONFIGS.parent), "PATH": ""},
         capture_output=True,
         text=True,
         check=True,
@@ -203,18 +203,18 @@ def test_pages_are_read_from_any_folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def stepped(tmp_path_factory):
-    """Loss and largest change of every module, for each page."""
+    """Loss and largest change of every module, for each config."""
     names = [name.replace(".py", "") for name in EXPERIMENTS]
-    return training_programs.run("pages", tmp_path_factory.mktemp("pages") / "out.npz", *names)
+    return training_programs.run("configs", tmp_path_factory.mktemp("configs") / "out.npz", *names)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_page_trains_every_part_of_its_network(stepped, name):
-    page, config = name.replace(".py", ""), read(name)
+def test_every_config_trains_every_part_of_its_network(stepped, name):
+    file, config = name.replace(".py", ""), read(name)
     model = config.network()
-    assert np.isfinite(stepped[f"{page}/loss"]) and stepped[f"{page}/loss"] > 0
-    start = f"{page}/moved/"
+    assert np.isfinite(stepped[f"{file}/loss"]) and stepped[f"{file}/loss"] > 0
+    start = f"{file}/moved/"
     moved = {key.removeprefix(start) for key in stepped if key.startswith(start) and stepped[key]}
     expected = {"matching_features", "merge", "lateral_connections", "pyramid"}
     if config.optimizer.backbone_lr_multiplier:
