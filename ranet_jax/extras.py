@@ -15,6 +15,8 @@ MODULES = {
     "demo": ("skimage",),
     "gcs": ("gcsfs",),
     "s3": ("s3fs",),
+    "tpu": ("libtpu",),
+    "export": ("flatbuffers",),
 }
 
 

@@ -17,6 +17,7 @@ import jax
 from PIL import Image
 
 from ranet_jax.array_typing import Params
+from ranet_jax.benchmarks.checks import check_programs, check_range, check_torch
 from ranet_jax.benchmarks.interleave import interleave, ratio
 from ranet_jax.benchmarks.lines import MIB, print_header, print_network, print_pipeline
 from ranet_jax.benchmarks.programs import compiled_case, split_objects, torch_case
@@ -80,7 +81,11 @@ def run_benchmark(
         InputError: for impossible settings, without PyTorch where it is asked for, or an `out` that
             cannot be written.
     """
-    _check(model, sizes, precisions, objects, batches, repeats, frames, against_torch)
+    check_programs(sizes, precisions, objects, batches)
+    check_range("number of rounds", repeats, 1, 10**6)
+    check_range("number of frames", frames, 3, 10**4)
+    if against_torch:
+        check_torch(model, precisions)
     if out is not None:
         if out.is_dir():
             raise InputError(f"{out} is a folder; give the name of a JSON file.")
@@ -199,42 +204,3 @@ def _time_pipeline(
     rate = summary.frames_per_second
     start_up = summary.seconds - (frames - 2) / rate
     return {"frames": frames, "frames_per_second": rate, "start_up_seconds": start_up}
-
-
-def _check(model, sizes, precisions, objects, batches, repeats, frames, against_torch) -> None:
-    for height, width in sizes:
-        if min(height, width) < 32 or height % 32 or width % 32:
-            raise InputError(f"The size {height}x{width} cannot be used; give multiples of 32.")
-    for precision in precisions:
-        if precision not in PRECISIONS:
-            raise InputError(
-                f"The precision is {precision!r}; it can be {' or '.join(PRECISIONS)}."
-            )
-    for name, values, low, high in (
-        ("number of objects", objects, 1, 16),
-        ("number of videos", batches, 1, 1024),
-        ("number of rounds", [repeats], 1, 10**6),
-        ("number of frames", [frames], 3, 10**4),
-    ):
-        for value in values:
-            if not low <= value <= high:
-                raise InputError(f"The {name} is {value}; it can be {low} to {high}.")
-    if against_torch:
-        _check_torch(model, precisions)
-
-
-def _check_torch(model: RANet, precisions: Sequence[str]) -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            "The comparison needs PyTorch; install it with `pip install 'ranet-jax[torch]'`."
-        ) from error
-    if jax.default_backend() != "cpu":
-        raise InputError(
-            "The comparison with PyTorch runs on the CPU; set JAX_PLATFORMS=cpu for it."
-        )
-    if "float32" not in precisions:
-        raise InputError("The comparison with PyTorch is in float32; ask for that precision.")
-    if model.ranking != "rank" or not (model.correlation and model.previous_mask):
-        raise InputError("PyTorch has the network of the paper only; choose no ablation.")

@@ -3,9 +3,12 @@
 import argparse
 from collections.abc import Callable
 
+from ranet_jax.benchmarks.checks import check_programs
+from ranet_jax.benchmarks.compile_for import compile_for
 from ranet_jax.benchmarks.latency import run_benchmark
 from ranet_jax.checkpoints import checkpoint
 from ranet_jax.cli.parsers import add_example, local_path, size
+from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
 from ranet_jax.models.resnet import STAGES
@@ -43,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objects",
         type=_listed(int),
-        default=[1, 2, 4, 8],
-        help="numbers of objects (default: 1,2,4,8)",
+        help="numbers of objects (default: 1,2,4,8; with --compile-for 1)",
     )
     parser.add_argument(
         "--batch",
@@ -76,6 +78,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="interleave with a PyTorch network of the same layers, on the CPU",
     )
+    parser.add_argument(
+        "--compile-for",
+        metavar="CHIP",
+        help="time nothing: compile for a TPU (v4, v5e, v5p or v6e) by its own compiler, without "
+        "having one, and print its estimates for each part of the network",
+    )
+    parser.add_argument(
+        "--against",
+        type=local_path,
+        metavar="FILE",
+        help="compare with an earlier report of --compile-for, written by --out",
+    )
     parser.add_argument("--out", type=local_path, help="a JSON file for all figures")
     parser.set_defaults(run=run)
 
@@ -86,24 +100,52 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         InputError: see `run_benchmark`.
     """
+    objects = args.objects or ([1] if args.compile_for else [1, 2, 4, 8])
+    if args.compile_for:
+        _compile(args, objects)
+        return
     if args.checkpoint is None:
-        several = "multi" if max(args.objects) > 1 else "single"
-        model = RANet(mode=args.network or several, depth=args.depth)
+        model = _fresh(args, objects)
         params = init_params(model, seed=0)
     else:
         model, params = checkpoint.load(args.checkpoint)
+    if args.against is not None:
+        raise InputError("--against compares reports of --compile-for; give a chip.")
     run_benchmark(
         model,
         params,
         sizes=args.size,
         precisions=args.precision,
-        objects=args.objects,
+        objects=objects,
         batches=args.batch,
         memory=args.memory,
         repeats=args.repeat,
         pipeline=args.pipeline,
         frames=args.frames,
         against_torch=args.against_torch,
+        out=args.out,
+    )
+
+
+def _fresh(args: argparse.Namespace, objects: list[int]) -> RANet:
+    return RANet(mode=args.network or ("multi" if max(objects) > 1 else "single"), depth=args.depth)
+
+
+def _compile(args: argparse.Namespace, objects: list[int]) -> None:
+    check_programs(args.size, args.precision, objects, args.batch)
+    if args.checkpoint is None:
+        model = _fresh(args, objects)
+    else:
+        settings = checkpoint.read_settings(checkpoint.resolve(args.checkpoint))
+        model = checkpoint.model_from_settings(settings["model"])
+    compile_for(
+        model if args.memory is None else model.clone(memory=args.memory),
+        args.compile_for,
+        sizes=args.size,
+        precisions=args.precision,
+        objects=objects,
+        batches=args.batch,
+        against=args.against,
         out=args.out,
     )
 

@@ -66,6 +66,7 @@ COMMANDS = {
     "data": "Build, look at and time training data.",
     "convert": "Turn published weights (RANet or a torchvision ResNet) into a checkpoint.",
     "pack": "Put a checkpoint, or the mean of several, into one small file.",
+    "export": "Write both halves of segmenting, start and advance, as StableHLO.",
     "benchmark": "Time the network and the whole pipeline, and measure their memory.",
 }
 # Those that keep what they compile. `benchmark` does not: it tells how long that takes.

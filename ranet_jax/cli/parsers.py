@@ -66,3 +66,13 @@ def size(text: str) -> tuple[int, int]:
     if len(sides) != 2 or not all(side.isdecimal() for side in sides):
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 480x864")
     return int(sides[0]), int(sides[1])
+
+
+def step_range(text: str) -> range:
+    """Type of an argument such as 10:20, the steps from the first to the last, both included."""
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal()) or not 1 <= int(first) <= int(last):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not FIRST:LAST, two steps counted from 1, for example 10:20"
+        )
+    return range(int(first), int(last) + 1)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ranet_jax import extras
-from ranet_jax.cli.parsers import add_example, path_or_address
+from ranet_jax.cli.parsers import add_example, path_or_address, step_range
 from ranet_jax.errors import InputError
 
 
@@ -41,6 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory",
         action="store_true",
         help="compile the step, print the largest batch for devices of 16, 40 and 80 GB, and stop",
+    )
+    parser.add_argument(
+        "--compile-for",
+        metavar="SLICE",
+        help="compile the step for TPUs such as v5e:4x4, without having them, print their memory, "
+        "the largest batch and the compiler's estimate of the speed, and stop",
+    )
+    parser.add_argument(
+        "--profile",
+        type=step_range,
+        default=range(0),
+        metavar="FIRST:LAST",
+        help="write a trace of these steps, for XProf, into the folder profile of the run",
     )
     _add_processes(parser)
     parser.set_defaults(run=run, overrides=[])
@@ -78,7 +91,9 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: see `config.read` and `checks.check`.
     """
     extras.require("train", "ranet train")
-    if arguments.workdir is None and not (arguments.dry_run or arguments.memory):
+    if arguments.workdir is None and not (
+        arguments.dry_run or arguments.memory or arguments.compile_for
+    ):
         raise InputError("Say where the run is to be kept: --workdir FOLDER.")
     if arguments.workdir and arguments.workdir.exists() and not arguments.workdir.is_dir():
         raise InputError(f"{arguments.workdir} is a file: give --workdir a folder.")
@@ -92,6 +107,11 @@ def run(arguments: argparse.Namespace) -> None:
         for line in table(config):
             print(line, flush=True)
         return
+    if arguments.compile_for:
+        from ranet_jax.benchmarks.compile_training import compile_training
+
+        compile_training(config, arguments.compile_for)
+        return
     if arguments.dry_run:
         from ranet_jax.training import checks, dry_run
 
@@ -102,7 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ranet_jax.training import loop
 
     with _joined(arguments):
-        loop.run(config, arguments.workdir)
+        loop.run(config, arguments.workdir, arguments.profile)
 
 
 def _joined(arguments: argparse.Namespace) -> AbstractContextManager:

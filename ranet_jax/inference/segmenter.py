@@ -174,10 +174,11 @@ class Segmenter:
             ]
         )
         fitted = jax.device_put(fitted, self._by_video)
-        self._state, labels, self._values = state.advance(
-            self._model, self._params, self._state, fitted, self._size
-        )
-        labels = np.asarray(labels)
+        with jax.transfer_guard("disallow"):  # one frame goes there, its labels come back
+            self._state, labels, self._values = state.advance(
+                self._model, self._params, self._state, fitted, self._size
+            )
+            labels = jax.device_get(labels)
         results = [
             None if f is None else self._result(video, labels[video])
             for video, f in enumerate(frames)

@@ -115,7 +115,8 @@ class ResNet(nn.Module):
         def step(x: FeatureMap, own: Params) -> tuple[FeatureMap, None]:
             return block.apply({"params": own}, x), None
 
-        return lax.scan(jax.checkpoint(step) if self.remat else step, x, stacked)[0]
+        with jax.named_scope(names[0]):  # a profile shows which stage it is
+            return lax.scan(jax.checkpoint(step) if self.remat else step, x, stacked)[0]
 
     def _block_type(self) -> type[Bottleneck]:
         return nn.remat(Bottleneck) if self.remat else Bottleneck

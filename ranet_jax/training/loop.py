@@ -9,6 +9,7 @@ import functools
 import itertools
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,10 +31,11 @@ from ranet_jax.training.metric_buffer import MetricBuffer
 from ranet_jax.training.metric_writer import Log
 from ranet_jax.training.optimizer import make_optimizer, make_schedule
 from ranet_jax.training.preemption import Preempted, PreemptionGuard
+from ranet_jax.training.profiling import Profiler
 from ranet_jax.training.workdir import reserve
 
 
-def run(config: TrainConfig, workdir: Path | str) -> None:
+def run(config: TrainConfig, workdir: Path | str, profile: range = range(0)) -> None:
     """Trains as a config says, or resumes the run that an earlier call left in the folder.
 
     Of several processes each calls this, with the same config and a folder that all of them see.
@@ -44,6 +46,7 @@ def run(config: TrainConfig, workdir: Path | str) -> None:
     Args:
         config: see `training.config`.
         workdir: the folder of the run.
+        profile: steps to write a trace of, into the folder's `profile`.
 
     Raises:
         InputError: the config cannot be trained, the folder holds another experiment or cannot be
@@ -73,6 +76,7 @@ def run(config: TrainConfig, workdir: Path | str) -> None:
         )
         log.overview(state.params)
         state = _place(state)
+        step = dataclasses.replace(step, numbers=_place(step.numbers))
         hooks = Hooks(
             config=config,
             workdir=workdir,
@@ -86,10 +90,14 @@ def run(config: TrainConfig, workdir: Path | str) -> None:
             preemption=preemption,
         )
         hooks.before(done, state)
+        profiler = stack.enter_context(closing(Profiler(profile, workdir)))
         batches = prefetch_to_devices(loader, jax.local_devices())
         for batch, position in itertools.islice(batches, config.steps - done):
-            state, measured = step(state, batch)
+            # Only what is asked for by name goes to the host or comes from there.
+            with profiler.step(done + 1), jax.transfer_guard("disallow"):
+                state, measured = step(state, batch)
             done += 1
+            profiler.finish(done, measured)
             if hooks.after(done, state, measured, batch, position):
                 break
         if done < config.steps:
@@ -130,7 +138,8 @@ def _start(
     return state
 
 
-def _place(state: train_state.TrainState) -> train_state.TrainState:
-    """The state where a step leaves it: from elsewhere the first two steps would both compile."""
+def _place(values: Any) -> Any:
+    """Arrays where a step leaves its state: from elsewhere the first two steps would both compile,
+    and what is elsewhere would be moved in every step."""
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (train_step.AXIS,))
-    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+    return jax.device_put(values, NamedSharding(mesh, PartitionSpec()))

@@ -72,17 +72,18 @@ def measure(config: TrainConfig) -> MemoryEstimate:
 
 def step_bytes(config: TrainConfig, examples: int) -> float:
     """Bytes of all buffers of a step with so many examples on one device."""
-    whole = dataclasses.replace(config.optimizer, grad_accum_steps=1)
-    config = dataclasses.replace(config, optimizer=whole)
-    model = config.network()
-    optimizer = make_optimizer(config.optimizer, config.steps)
-    create = functools.partial(
-        create_state, optimizer=optimizer, seed=0, ema_decay=config.optimizer.ema_decay
-    )
-    state = jax.eval_shape(create, abstract_params(model))
-    program = make_step(model, optimizer, config, jax.local_devices()[:1])
-    batch = _batch(examples, config.data)
-    found = program.lower(state, batch).compile().memory_analysis()
+    return planned_bytes(lower_step(whole(config), examples, jax.local_devices()[:1]).compile())
+
+
+def whole(config: TrainConfig) -> TrainConfig:
+    """The config with its batch computed at once."""
+    optimizer = dataclasses.replace(config.optimizer, grad_accum_steps=1)
+    return dataclasses.replace(config, optimizer=optimizer)
+
+
+def planned_bytes(program: jax.stages.Compiled) -> int:
+    """Bytes of all buffers on one device; what is donated counts once."""
+    found = program.memory_analysis()
     return (
         found.argument_size_in_bytes
         + found.output_size_in_bytes
@@ -92,11 +93,31 @@ def step_bytes(config: TrainConfig, examples: int) -> float:
     )
 
 
-def _batch(examples: int, data: DataConfig) -> HostBatch:
+def lower_step(
+    config: TrainConfig, examples: int, devices: Sequence[jax.Device]
+) -> jax.stages.Lowered:
+    """The step of a config, not compiled.
+
+    Args:
+        config: its batch size does not matter.
+        examples: for each device.
+        devices: of this or of another machine, all processes together.
+    """
+    model = config.network()
+    optimizer = make_optimizer(config.optimizer, config.steps)
+    create = functools.partial(
+        create_state, optimizer=optimizer, seed=0, ema_decay=config.optimizer.ema_decay
+    )
+    state = jax.eval_shape(create, abstract_params(model))
+    step = make_step(model, optimizer, config, devices)
+    return step.lower(state, _batch(len(devices), examples, config.data))
+
+
+def _batch(devices: int, examples: int, data: DataConfig) -> HostBatch:
     canvas, later = data.canvas, data.clip_length - 1
 
     def array(dtype: Any, *shape: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((1, examples, *shape), dtype)
+        return jax.ShapeDtypeStruct((devices, examples, *shape), dtype)
 
     batch = HostBatch(
         template_image=array(jnp.uint8, *canvas, 3),

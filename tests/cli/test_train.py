@@ -26,7 +26,8 @@ def runs(monkeypatch):
     """What would have been trained; the run itself has tests of its own."""
     started = []
     monkeypatch.setattr(
-        "ranet_jax.training.loop.run", lambda config, workdir: started.append((config, workdir))
+        "ranet_jax.training.loop.run",
+        lambda config, workdir, profile: started.append((config, workdir)),
     )
     return started
 
@@ -80,7 +81,7 @@ def test_nothing_asks_for_devices_before_processes_can_join(given, tmp_path):
     """JAX refuses to join processes once it has looked for its devices."""
     program = (
         "import sys, types; from jax._src import xla_bridge; from ranet_jax.cli.main import main\n"
-        "def run(config, workdir): print('devices known:', xla_bridge.backends_are_initialized())\n"
+        "def run(*_): print('devices known:', xla_bridge.backends_are_initialized())\n"
         "sys.modules['ranet_jax.training.loop'] = types.SimpleNamespace(run=run)\n"
         "sys.exit(main(sys.argv[1:]))"
     )
