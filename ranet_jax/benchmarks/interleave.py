@@ -4,6 +4,9 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import jax
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Times:
     processor: tuple[float, ...]
 
 
-def interleave(cases: Sequence[Case], rounds: int) -> list[Times]:
+def interleave(cases: Sequence[Case], rounds: int, profile: Path | None = None) -> list[Times]:
     """Runs all cases one after the other, `rounds` times, after a round that is not counted."""
     measured = [([], []) for _ in cases]
     for case in cases:
@@ -57,6 +60,11 @@ def interleave(cases: Sequence[Case], rounds: int) -> list[Times]:
             case.run()
             wall.append(time.perf_counter() - clocks[0])
             processor.append(time.process_time() - clocks[1])
+    if profile is not None:
+        with jax.profiler.trace(profile):
+            for case in cases:
+                with jax.profiler.TraceAnnotation(case.label):
+                    case.run()
     return [Times(tuple(wall), tuple(processor)) for wall, processor in measured]
 
 

@@ -20,7 +20,7 @@ from ranet_jax.array_typing import Params
 from ranet_jax.benchmarks.checks import check_programs, check_range, check_torch
 from ranet_jax.benchmarks.interleave import interleave, ratio
 from ranet_jax.benchmarks.lines import MIB, print_header, print_network, print_pipeline
-from ranet_jax.benchmarks.programs import compiled_case, split_objects, torch_case
+from ranet_jax.benchmarks.programs import PLAIN, TORCH, compiled_case, split_objects, torch_case
 from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.errors import InputError
@@ -55,6 +55,8 @@ def run_benchmark(
     pipeline: bool = False,
     frames: int = 12,
     against_torch: bool = False,
+    compiler_options: Sequence[Mapping[str, str]] = (),
+    profile: Path | None = None,
     out: Path | None = None,
 ) -> dict[str, Any]:
     """Times the network alone and, if asked for, the whole pipeline; prints a line for each case.
@@ -72,14 +74,16 @@ def run_benchmark(
         frames: length of those clips, at least 3.
         against_torch: also time the PyTorch network of the same layers and parameters, in float32
             on the CPU.
+        compiler_options: sets of options of XLA by their names; each is compared with the default.
+        profile: a folder for a trace of one further round of the network.
         out: a JSON file for all that was measured.
 
     Returns:
         What the JSON file holds.
 
     Raises:
-        InputError: for impossible settings, without PyTorch where it is asked for, or an `out` that
-            cannot be written.
+        InputError: for impossible settings, an option that XLA does not know, without PyTorch where
+            it is asked for, or an `out` that cannot be written.
     """
     check_programs(sizes, precisions, objects, batches)
     check_range("number of rounds", repeats, 1, 10**6)
@@ -105,7 +109,16 @@ def run_benchmark(
                 versus = against_torch and precision == "float32"
                 group = {"size": list(size), "precision": precision, "batch": batch}
                 report["network"] += _network_group(
-                    chosen, params, size, objects, batch, repeats, versus, group
+                    chosen,
+                    params,
+                    size,
+                    objects,
+                    batch,
+                    repeats,
+                    versus,
+                    compiler_options,
+                    profile,
+                    group,
                 )
             if pipeline:
                 for count in objects:
@@ -148,21 +161,25 @@ def _network_group(
     batch: int,
     repeats: int,
     against_torch: bool,
+    options: Sequence[Mapping[str, str]],
+    profile: Path | None,
     group: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """Times all numbers of objects, with memory and without, and PyTorch, in the same rounds."""
-    settings = [(slots, count) for slots in sorted({0, model.memory}) for count in objects]
-    cases = [
-        compiled_case(model.clone(memory=slots), params, size, count, batch)
-        for slots, count in settings
-    ]
+    """Times all numbers of objects, with memory and without, as compiled by default and with other
+    options, and PyTorch, in the same rounds."""
+    cases = {}
+    for slots in sorted({0, model.memory}):
+        for chosen in ({}, *options):
+            for count in objects:
+                case = compiled_case(model.clone(memory=slots), params, size, count, batch, chosen)
+                cases[case.label, slots, count] = case
     if against_torch:
-        cases += [torch_case(model, params, size, count, batch) for count in objects]
-        settings += [(0, count) for count in objects]
-    times = interleave(cases, repeats)
+        for count in objects:
+            cases[TORCH, 0, count] = torch_case(model, params, size, count, batch)
+    times = dict(zip(cases, interleave(list(cases.values()), repeats, profile), strict=True))
     results = []
-    for index, ((slots, count), case) in enumerate(zip(settings, cases, strict=True)):
-        measured, plain = times[index], times[index % len(objects)]
+    for (program, slots, count), case in cases.items():
+        measured = times[program, slots, count]
         result = {**group, "objects": count, "memory": slots, "program": case.label}
         result |= {"seconds": measured.wall, "processor_seconds": measured.processor}
         result["frames_per_second"] = batch / statistics.median(measured.wall)
@@ -171,15 +188,18 @@ def _network_group(
                 "compile_seconds": case.compile_seconds,
                 "memory_bytes": asdict(case.memory) | {"total": case.memory.total},
             }
-            if slots:
-                result["times_no_memory"] = ratio(measured.wall, plain.wall)
-            if count != objects[0]:
-                first = times[index - index % len(objects)]
-                result["times_first"] = ratio(measured.wall, first.wall)
-            if against_torch and not slots:
-                other = times[len(cases) - len(objects) + index]
-                result["ratio_to_torch"] = ratio(measured.wall, other.wall)
-                result["processor_ratio_to_torch"] = ratio(measured.processor, other.processor)
+        for name, other in (
+            ("times_no_memory", (program, 0, count)),
+            ("times_first", (program, slots, objects[0])),
+            ("times_default", (PLAIN, slots, count)),
+            ("ratio_to_torch", (TORCH, slots, count)),
+        ):
+            if program != TORCH and other in cases and cases[other] is not case:
+                result[name] = ratio(measured.wall, times[other].wall)
+        if "ratio_to_torch" in result:
+            result["processor_ratio_to_torch"] = ratio(
+                measured.processor, times[TORCH, slots, count].processor
+            )
         results.append(result)
         print_network(result, objects[0])
     return results

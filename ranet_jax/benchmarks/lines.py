@@ -40,6 +40,8 @@ def print_network(case: Mapping[str, Any], first: int) -> None:
         )
     if "times_no_memory" in case:
         line += f"; {_spread(case['times_no_memory'])} times that without memory"
+    if "times_default" in case:
+        line += f"; {_spread(case['times_default'])} times that without options"
     if "times_first" in case:
         line += f"; {_spread(case['times_first'])} times {_objects(first)}"
     print(line, flush=True)

@@ -1,6 +1,7 @@
 """One step of the network as a program to time: compiled by XLA, or in PyTorch."""
 
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -11,9 +12,13 @@ from jaxtyping import Array, Bool
 from ranet_jax.array_typing import Frame, HostMask, ObjectMasks, Params, Size
 from ranet_jax.benchmarks.interleave import Case, Memory
 from ranet_jax.demo.clip import render_clip
+from ranet_jax.errors import InputError
 from ranet_jax.evaluation.machine import usable_cores
 from ranet_jax.models.memory import EncodedTemplate, first_template, remember
 from ranet_jax.models.ranet import RANet
+
+# How the programs are called in reports.
+PLAIN, TORCH = "ranet-jax", "PyTorch"
 
 
 class NetworkInputs(NamedTuple):
@@ -60,8 +65,27 @@ def split_objects(labels: HostMask, objects: int) -> HostMask:
     return split
 
 
-def compiled_case(model: RANet, params: Params, size: Size, objects: int, batch: int) -> Case:
-    """The network of this package; with memory, the frame is written into a slot, too."""
+def compiled_case(
+    model: RANet,
+    params: Params,
+    size: Size,
+    objects: int,
+    batch: int,
+    options: Mapping[str, str] | None = None,
+) -> Case:
+    """The network of this package; with memory, the frame is written into a slot, too.
+
+    Args:
+        model: its settings.
+        params: its parameters.
+        size: height and width of the input.
+        objects: how many.
+        batch: number of videos.
+        options: of XLA, by their names.
+
+    Raises:
+        InputError: XLA does not know an option or its value.
+    """
     inputs = network_inputs(model, params, size, objects, batch)
 
     def step(params: Params, inputs: NetworkInputs):
@@ -74,7 +98,12 @@ def compiled_case(model: RANet, params: Params, size: Size, objects: int, batch:
         return found[0], written
 
     start = time.perf_counter()
-    program = jax.jit(step).lower(params, inputs).compile()
+    try:
+        program = jax.jit(step).lower(params, inputs).compile(options or None)
+    except jax.errors.JaxRuntimeError as error:
+        if not options:
+            raise
+        raise InputError(f"XLA refuses {dict(options)}: {str(error).splitlines()[0]}") from error
     seconds = time.perf_counter() - start
     plan = program.memory_analysis()
     memory = Memory(
@@ -83,9 +112,8 @@ def compiled_case(model: RANet, params: Params, size: Size, objects: int, batch:
         plan.temp_size_in_bytes,
         sum(part.nbytes for part in inputs.template),
     )
-    return Case(
-        "ranet-jax", lambda: jax.block_until_ready(program(params, inputs)), seconds, memory
-    )
+    label = ", ".join([PLAIN, *(f"{name}={value}" for name, value in (options or {}).items())])
+    return Case(label, lambda: jax.block_until_ready(program(params, inputs)), seconds, memory)
 
 
 def torch_case(model: RANet, params: Params, size: Size, objects: int, batch: int) -> Case:
@@ -101,4 +129,4 @@ def torch_case(model: RANet, params: Params, size: Size, objects: int, batch: in
         np.asarray(inputs.previous_masks),
         threads=usable_cores(),
     )
-    return Case(f"PyTorch, {layout}", step)
+    return Case(f"{TORCH}, {layout}", step)

@@ -79,6 +79,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="interleave with a PyTorch network of the same layers, on the CPU",
     )
     parser.add_argument(
+        "--compiler-options",
+        type=_listed(_option),
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,...",
+        help="also compile with these options of XLA and compare; may be repeated",
+    )
+    parser.add_argument(
+        "--profile",
+        type=local_path,
+        metavar="DIR",
+        help="write a trace of one further round of the network, for XProf",
+    )
+    parser.add_argument(
         "--compile-for",
         metavar="CHIP",
         help="time nothing: compile for a TPU (v4, v5e, v5p or v6e) by its own compiler, without "
@@ -123,6 +137,8 @@ def run(args: argparse.Namespace) -> None:
         pipeline=args.pipeline,
         frames=args.frames,
         against_torch=args.against_torch,
+        compiler_options=[dict(options) for options in args.compiler_options],
+        profile=args.profile,
         out=args.out,
     )
 
@@ -148,6 +164,11 @@ def _compile(args: argparse.Namespace, objects: list[int]) -> None:
         against=args.against,
         out=args.out,
     )
+
+
+def _option(text: str) -> tuple[str, str | bool]:
+    name, _, value = text.partition("=")
+    return name, {"true": True, "false": False}.get(value, value)
 
 
 def _listed(one: Callable[[str], object]) -> Callable[[str], list]:

@@ -106,6 +106,25 @@ def test_memory_is_compared_with_none(small, capsys):
     assert "for 1 template\n" in text and "for 3 templates; " in text
 
 
+def test_options_of_the_compiler_are_compared_with_none_and_profiled(small, tmp_path, capsys):
+    model, params = small()
+    option = {"xla_cpu_prefer_vector_width": "128"}
+    settings = {"sizes": [SIZE], "objects": [1], "repeats": 1}
+    report = run_benchmark(
+        model, params, compiler_options=[option], profile=tmp_path / "trace", **settings
+    )
+    plain, other = report["network"]
+    assert "times_default" not in plain
+    assert other["program"] == "ranet-jax, xla_cpu_prefer_vector_width=128"
+    assert other["times_default"]["median"] == pytest.approx(
+        other["seconds"][0] / plain["seconds"][0]
+    )
+    (trace,) = (tmp_path / "trace").rglob("*.xplane.pb")
+    assert b"xla_cpu_prefer_vector_width=128" in trace.read_bytes()
+    with pytest.raises(InputError, match="No such compile option"):
+        run_benchmark(model, params, compiler_options=[{"xla_cpu_color": "red"}], **settings)
+
+
 def test_batches_in_bfloat16_and_the_pipeline(small, capsys):
     model, params = small(mode="single")
     report = run_benchmark(
