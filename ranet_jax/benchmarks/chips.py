@@ -14,7 +14,9 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Chip:
-    """Figures of one chip, from Google's documentation of Cloud TPU.
+    """Figures of what JAX calls one device, from Google's documentation of Cloud TPU.
+
+    That is a chip, and of a v4 half of one.
 
     Attributes:
         flops: operations a second of matrix products in bfloat16.
@@ -32,7 +34,7 @@ class Chip:
 
 
 CHIPS = {
-    "v4": Chip(275e12, 1228e9, 32 * GIB, 1.05e9, "2x2x1"),
+    "v4": Chip(275e12 / 2, 1228e9 / 2, 16 * GIB, 1.05e9, "2x2x1"),
     "v5e": Chip(197e12, 819e9, 16 * GIB, 1.5e9, "2x2"),
     "v5p": Chip(459e12, 2765e9, 95 * GIB, 1.75e9, "2x2x1"),
     "v6e": Chip(918e12, 1640e9, 32 * GIB, 1.75e9, "2x2"),

@@ -177,8 +177,7 @@ def padded_bytes(shape: str) -> int:
         sizes = _sizes(sizes)
         tile = _TILE.search(layout)
         if tile:
-            minor = [int(axis) for axis in order.split(",")]
-            for axis, multiple in zip(minor, reversed(_sizes(tile[1])), strict=False):
+            for axis, multiple in zip(_sizes(order), reversed(_sizes(tile[1])), strict=False):
                 sizes[axis] = -(-sizes[axis] // multiple) * multiple
         total += math.prod(sizes) * _width(kind) // 8
     return total

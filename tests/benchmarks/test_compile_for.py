@@ -66,6 +66,7 @@ def test_a_loop_costs_as_often_as_it_turns():
         ("f32[2,3]{1,0:T(8,128)S(1)}", 24, 0),
         ("(f32[2]{0}, pred[3]{0}, token[])", 11, 11),
         ("f8e4m3fn[5]{0}", 5, 5),
+        ("s32[]{:T(128)}", 4, 4),
     ],
 )
 def test_padding_of_layouts_is_counted(shape, plain, padded):
