@@ -6,9 +6,11 @@ from collections.abc import Collection
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
+from data_pipelines.builders import checksums
 from data_pipelines.cache import ByteCache
 from data_pipelines.sources import without
 from ranet_jax.errors import InputError
+from ranet_jax.io.settings import cut
 
 _CACHE_BYTES = 512 * 2**20
 
@@ -42,7 +44,8 @@ class TfdsSource:
             cache_bytes: how much encoded video each process keeps.
 
         Raises:
-            InputError: the dataset was not built, has no such split, or no video is left of it.
+            InputError: the dataset was not built, is damaged, has no such split, or no video is
+                left of it.
         """
         self.name = f"{builder.info.full_name}:{split}"
         if not builder.is_prepared():
@@ -50,15 +53,17 @@ class TfdsSource:
             raise InputError(
                 f"{wanted} is not built in {builder.data_dir}: run `ranet data build {wanted}`."
             )
+        self._folder = str(builder.data_dir)
+        self._sums = checksums.read(builder)
         try:
-            self._records = builder.as_data_source(
-                split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-            )
-        except (KeyError, ValueError) as error:
+            self._records = checksums.read_records(builder, split)
+        except (AssertionError, KeyError, ValueError) as error:
             raise InputError(
-                f"{builder.info.full_name} has no split {split} ({error}): choose one of "
+                f"{builder.info.full_name} has no split {split} ({cut(error)}): choose one of "
                 f"{', '.join(builder.info.splits)}."
             ) from None
+        except Exception as error:  # what reads the files
+            raise checksums.damaged(self._folder, cut(error)) from error
         self._is_video = "frames" in builder.info.features
         self._cache: ByteCache[_Clip] = ByteCache(cache_bytes)
         self._numbers = list(range(len(self._records)))  # of the record of each clip
@@ -66,6 +71,10 @@ class TfdsSource:
         self.videos: list[str] = []
         if self._is_video:
             self._list_videos(exclude)
+        elif self._sums is not None:
+            # Before a run starts rather than in the middle of it.
+            for number in self._numbers:
+                self._read(number)
 
     def _list_videos(self, exclude: Collection[str]) -> None:
         # The first masks alone are published for some splits; a frame without a mask trains
@@ -93,9 +102,19 @@ class TfdsSource:
         record = self._numbers[index]
         clip = self._cache.get(record)
         if clip is None:
-            clip = _parse(self._records[record], self._is_video)
+            clip = self._read(record)
             self._cache.put(record, clip, clip.nbytes)
         return clip
+
+    def _read(self, number: int) -> "_Clip":
+        try:
+            record = self._records[number]
+            if self._sums is None or checksums.digest(record) in self._sums:
+                return _parse(record, self._is_video)
+            reason = "its checksum is another"
+        except Exception as error:  # what reads the file, or the record
+            reason = cut(error)
+        raise checksums.damaged(self._folder, f"record {number}: {reason}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,11 +131,14 @@ class _Clip:
 def _parse(record: bytes, is_video: bool) -> _Clip:
     features = tf_example_pb2.Example.FromString(record).features.feature
     images, masks = ("frames", "masks") if is_video else ("image", "mask")
-    return _Clip(
+    clip = _Clip(
         features["name"].bytes_list.value[0].decode(),
         list(features[images].bytes_list.value),
         list(features[masks].bytes_list.value),
     )
+    if not clip.images or not len(clip.masks) <= len(clip.images) or not clip.masks:
+        raise ValueError(f"{len(clip.images)} images with {len(clip.masks)} masks")
+    return clip
 
 
 def _config_name(builder: tfds.core.DatasetBuilder) -> str:

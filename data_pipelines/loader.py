@@ -23,11 +23,26 @@ from data_pipelines.examples import Example, MaskCache, make_example
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import CorruptImageError
+from ranet_jax.io.records import Record
+from ranet_jax.io.settings import setting, text, whole
 
 _MAX_DRAWS = 100
 _NAMES_KEPT = 1000  # batches
 Batch = dict[str, np.ndarray]
 State = dict[str, Any]
+
+
+def _are_reasons(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(reason, str) for reason in value.values())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Position(Record):
+    """What a loader goes on from."""
+
+    next_batch: int = whole(0, 10**9, "number of the next batch")
+    corrupt: dict[str, str] = setting(_are_reasons, "a reason for each file", "that were skipped")
+    fingerprint: str = text("of the data, the settings and the seed")
 
 
 class Loader:
@@ -161,16 +176,17 @@ class Loader:
         """Resumes where `get_state` was called, by a loader of any number of workers.
 
         Raises:
-            InputError: the state is that of a loader of other data, settings or seed.
+            InputError: the state is that of a loader of other data, settings or seed, or damaged.
         """
-        if state["fingerprint"] != self._fingerprint:
+        saved = _Position.parse(state, "The saved position in the training data")
+        if saved.fingerprint != self._fingerprint:
             raise InputError(
                 "The saved position is that of other training data: continue with the settings "
-                f"{state['fingerprint']}, or start anew."
+                f"{saved.fingerprint}, or start anew."
             )
         self.close()
-        self._next_batch = int(state["next_batch"])
-        self.corrupt = dict(state["corrupt"])
+        self._next_batch = saved.next_batch
+        self.corrupt = dict(saved.corrupt)
 
     def close(self) -> None:
         """Stops the worker processes; the loader can be used again."""

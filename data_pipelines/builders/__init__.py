@@ -6,6 +6,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from ranet_jax.errors import InputError
+from ranet_jax.io.settings import cut
 
 NAMES = ("davis", "ecssd", "hku_is", "ilso", "msra10k", "soc")
 
@@ -18,7 +19,7 @@ def builder(name: str, data_dir: str | Path) -> tfds.core.DatasetBuilder:
         data_dir: the folder that built sets are kept in.
 
     Raises:
-        InputError: there is no such set.
+        InputError: there is no such set, or what was built of it is damaged.
     """
     package, _, config = name.partition("/")
     if package not in NAMES:
@@ -31,6 +32,11 @@ def builder(name: str, data_dir: str | Path) -> tfds.core.DatasetBuilder:
         )
     if config and not configs:
         raise InputError(f"{package} has no variant {config}: write just {package}.")
-    return cls(
-        data_dir=str(data_dir), file_format="array_record", **({"config": config} if config else {})
-    )
+    variant = {"config": config} if config else {}
+    try:
+        return cls(data_dir=str(data_dir), file_format="array_record", **variant)
+    except Exception as error:  # TFDS reads what was built there, and raises what its parsers raise
+        raise InputError(
+            f"The set {name} in {data_dir} is damaged ({cut(error)}): remove its folder there and "
+            "build it again with `ranet data build`."
+        ) from error

@@ -1,6 +1,7 @@
 """The files of a published dataset, unpacked or still in its zip archives, under one kind of
 path."""
 
+import collections
 import dataclasses
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -8,7 +9,11 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
+from data_pipelines.builders.fetch import fetch
 from ranet_jax.errors import InputError
+from ranet_jax.io.settings import shown
+
+MAX_MEMBER = 2**28  # bytes; no published image or list comes near
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +31,15 @@ class FileTree:
 
     def read(self, path: str) -> bytes:
         """A file's bytes."""
-        location, member = self.files[path]
-        if member is None:
-            return location.read_bytes()
-        with zipfile.ZipFile(location) as archive:
-            return archive.read(member)
+        (data,) = self.read_many([path])
+        return data
 
     def read_many(self, paths: Iterable[str]) -> Iterator[bytes]:
-        """The bytes of files in turn; an archive is opened once, not once a file."""
+        """The bytes of files in turn; an archive is opened once, not once a file.
+
+        Raises:
+            InputError: a member of an archive is damaged, encrypted or far too large.
+        """
         archives: dict[Path, zipfile.ZipFile] = {}
         try:
             for path in paths:
@@ -43,7 +49,7 @@ class FileTree:
                     continue
                 if location not in archives:
                     archives[location] = zipfile.ZipFile(location)
-                yield archives[location].read(member)
+                yield _read_member(archives[location], member)
         finally:
             for archive in archives.values():
                 archive.close()
@@ -84,6 +90,9 @@ def published_files(
     (an empty tree if not).
 
     Archives are read in place: nothing is unpacked.
+
+    Raises:
+        InputError: an archive cannot be read, or not be fetched.
     """
     try:
         manual = open_tree([dl_manager.manual_dir], archives)
@@ -91,15 +100,30 @@ def published_files(
         manual = FileTree({})
     if manual.files or not urls:
         return manual
-    return open_tree(dl_manager.download(list(urls)))
+    return open_tree(fetch(url, Path(dl_manager.download_dir)) for url in urls)
+
+
+def _read_member(archive: zipfile.ZipFile, member: str) -> bytes:
+    try:
+        if archive.getinfo(member).file_size > MAX_MEMBER:
+            raise ValueError(f"it claims more than {MAX_MEMBER >> 20} MiB")
+        return archive.read(member)
+    # Encrypted members, unknown compressions, wrong checksums: zipfile raises each as something
+    # else, and so do its decompressors.
+    except Exception as error:
+        raise InputError(
+            f"{member} in {archive.filename} cannot be read ({error}): fetch the archive again."
+        ) from error
 
 
 def _add_archive(files: dict, path: Path, folder: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path} is no readable zip archive ({error}): fetch it again.") from None
+    except Exception as error:  # as above
+        raise InputError(f"{path} is no readable zip archive ({error}): fetch it again.") from error
+    if twice := [name for name, count in collections.Counter(members).items() if count > 1]:
+        raise InputError(f"{path} holds {shown(twice[0])} twice: fetch it again.")
     prefix = "" if folder in ("", ".") else f"{folder}/"
     for member in members:
         files.setdefault(prefix + member, (path, member))

@@ -8,12 +8,15 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from data_pipelines.builders import archives
+from data_pipelines.builders.checksums import CheckedBuilder
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import encode_image, image_size, open_image, read_image
 from ranet_jax.io.masks import decode_ids, match_size
+from ranet_jax.io.paths import is_plain_name
+from ranet_jax.io.settings import shown
 
 
-class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class StaticBuilder(CheckedBuilder, skip_registration=True):
     """A set of images, each with a mask of object ids.
 
     A subclass says where the set keeps its files: each pattern matches a whole path (upper and
@@ -78,6 +81,7 @@ class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 f"No images and masks of {self.name} were found. "
                 f"{' '.join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
             )
+        self._check_names(images)
         lonely = [path for key, path in images if key not in masks]
         if lonely:
             raise InputError(
@@ -87,6 +91,19 @@ class StaticBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return [
             (split, stem, path, *masks[root, split, stem]) for (root, split, stem), path in images
         ]
+
+    def _check_names(self, images: list[tuple[tuple[str, str, str], str]]) -> None:
+        """Refuses what TFDS would stop on: names that are none, and one name for two images."""
+        seen: dict[tuple[str, str], str] = {}
+        for (_, split, stem), path in images:
+            if not is_plain_name(stem):
+                raise InputError(f"{self.name} has an image called {shown(stem)}: rename the file.")
+            other = seen.setdefault((split, stem), path)
+            if other != path:
+                raise InputError(
+                    f"{self.name} has two images called {stem} ({other} and {path}): remove or "
+                    "rename one with its mask."
+                )
 
     def _generate_examples(
         self, tree: archives.FileTree, pairs: list[tuple[str, str, str, str]]
@@ -134,6 +151,7 @@ def color_bytes(data: bytes, name: str) -> bytes:
     """
     with open_image(data, name) as image:
         if image.mode == "RGB" and image.format in ("JPEG", "PNG"):
+            image.load()  # A file that is cut off is found here, or in training.
             return data
     return encode_image(read_image(data, name))
 

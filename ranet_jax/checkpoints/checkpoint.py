@@ -15,7 +15,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from ranet_jax.array_typing import Params
-from ranet_jax.checkpoints import manager, quantized
+from ranet_jax.checkpoints import checksums, manager, quantized
+from ranet_jax.checkpoints.checksums import DamagedCheckpointError, check_finite
+from ranet_jax.checkpoints.settings import check_settings
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, refuse_existing
 from ranet_jax.io.paths import absolute
@@ -26,8 +28,7 @@ PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 # Fields of the module that are not settings of the trained network.
 _NOT_SAVED = {"dtype", "remat", "parent", "name"}
-# What fields were called in checkpoints written before version 1.0.
-_RENAMED = {"objects": "mode", "combine": "aggregation"}
+_PARAMS, _SETTINGS = "params", "settings"
 
 
 def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> None:
@@ -40,13 +41,17 @@ def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> No
         trained: whether the whole network was trained, as opposed to a pre-trained backbone alone.
 
     Raises:
-        InputError: if `path` exists or cannot be written.
+        InputError: if `path` exists or cannot be written, or a parameter is not finite.
     """
     path = absolute(path)
     refuse_existing(path)
+    check_finite(f"What is to become {path}", params)
     settings = {"model": settings_of(model), "trained": trained}
+    sums = checksums.compute({_PARAMS: params}, {_SETTINGS: settings})
     items = ocp.args.Composite(
-        params=ocp.args.StandardSave(params), settings=ocp.args.JsonSave(settings)
+        params=ocp.args.StandardSave(params),
+        settings=ocp.args.JsonSave(settings),
+        checksums=ocp.args.JsonSave(sums),
     )
     # Found here, because Orbax would find it in a thread of its own.
     make_output_folder(path.parent)
@@ -65,25 +70,25 @@ def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
         precision: what convolutions compute in, `float32` or `bfloat16`.
 
     Raises:
-        InputError: for a path that is missing, is no checkpoint, or holds the parameters of a
-            network other than its settings describe.
+        InputError: for a path that is missing, is no checkpoint or a damaged one, or holds the
+            parameters of a network other than its settings describe, or values that are not finite.
     """
     path = resolve(path)
     if path.is_file():
         return _load_packed(path, precision)
     model = model_from_settings(read_settings(path)["model"], precision)
-    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    target = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
-        abstract_params(model),
-    )
+    target = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), abstract_params(model))
     _check_stored(path, target)
     try:
         with _checkpointer() as checkpointer:
             items = ocp.args.Composite(params=ocp.args.StandardRestore(target))
-            return model, checkpointer.restore(path, items).params
+            params = checkpointer.restore(path, items).params
     except Exception as error:  # storage errors come in every type
         raise _damaged(path) from error
+    checksums.verify(path, checksums.compute({_PARAMS: params}, {}))
+    _verify_settings(path)
+    check_finite(f"The checkpoint {path}", params)
+    return model, jax.device_put(params, jax.local_devices()[0])
 
 
 def check_params(path: Path | str) -> None:
@@ -97,6 +102,12 @@ def check_params(path: Path | str) -> None:
         _load_packed(path, "float32")
         return
     _check_stored(path, abstract_params(model_from_settings(read_settings(path)["model"])))
+    _verify_settings(path)
+
+
+def _verify_settings(path: Path) -> None:
+    """Last of all: what is wrong with a setting says more than that it was changed."""
+    checksums.verify(path, checksums.compute({}, {_SETTINGS: read_settings(path)}))
 
 
 def _check_stored(path: Path, target: Params) -> None:
@@ -151,7 +162,8 @@ def check_mean(paths: Sequence[Path | str]) -> None:
 
 def _load_packed(path: Path, precision: str) -> tuple[RANet, Params]:
     settings, params = quantized.load(path)
-    model = model_from_settings(_renamed(settings)["model"], precision)
+    settings = check_settings(settings, f"The packed checkpoint {path}")
+    model = model_from_settings(settings["model"], precision)
     _compare(path, _shapes(params), _shapes(abstract_params(model)))
     return model, jax.tree.map(jnp.asarray, params)
 
@@ -164,11 +176,12 @@ def read_settings(path: Path | str) -> dict:
     the `size` of the network's input (height, width) and `online` learning ({"iterations": 0}).
 
     Raises:
-        InputError: for a path that is missing or is no checkpoint of this program.
+        InputError: for a path that is missing or is no checkpoint of this program, or a setting
+            that no network has.
     """
     path = resolve(path)
     if path.is_file():
-        return _renamed(quantized.read_settings(path))
+        return check_settings(quantized.read_settings(path), f"The packed checkpoint {path}")
     if not path.is_dir():
         raise InputError(
             f"There is no checkpoint directory {path}; `ranet convert` makes one from published "
@@ -178,13 +191,7 @@ def read_settings(path: Path | str) -> dict:
         raise InputError(
             f"{path} is not a RANet checkpoint: it has no `settings` and `params` in it."
         )
-    try:
-        with _checkpointer() as checkpointer:
-            items = ocp.args.Composite(settings=ocp.args.JsonRestore())
-            settings = checkpointer.restore(path, items).settings
-        return _renamed({"model": settings["model"], "trained": settings["trained"], **settings})
-    except Exception as error:  # storage errors come in every type
-        raise _damaged(path) from error
+    return check_settings(checksums.read_item(path, _SETTINGS), f"The checkpoint {path}")
 
 
 def trained_at(path: Path | str) -> dict:
@@ -235,11 +242,6 @@ def resolve(path: Path | str) -> Path:
     return manager.best(folder) if folder.is_dir() else path
 
 
-def _renamed(settings: dict) -> dict:
-    model = {_RENAMED.get(name, name): value for name, value in settings["model"].items()}
-    return {**settings, "model": model}
-
-
 def _checkpointer() -> ocp.Checkpointer:
     # Orbax complains of what it finds and has no handler for.
     parts = manager.handlers() | {"metrics": ocp.JsonCheckpointHandler()}
@@ -266,4 +268,4 @@ def _compare(path: Path, stored: dict, expected: dict) -> None:
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(f"The checkpoint {path} is damaged or incomplete; make or copy it again.")
+    return DamagedCheckpointError(path, "its parameters cannot be read")

@@ -4,6 +4,7 @@ Each is also a checkpoint that `ranet_jax.load` reads. With `checkpoint.py`, whi
 those, the only file that imports Orbax.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,13 +12,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from ranet_jax.checkpoints import checksums
+from ranet_jax.checkpoints.checksums import DamagedCheckpointError
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.paths import absolute
+from ranet_jax.io.settings import shown
 
+_LOG = logging.getLogger(__name__)
 FOLDER = "checkpoints"  # in the folder of a run
 SCORE = "J"  # the mean over held-out objects, by which the best checkpoint is known
 
@@ -56,6 +62,7 @@ class RunCheckpoints:
             InputError: it cannot be written.
         """
         self._folder = make_output_folder(absolute(folder))
+        self._set_aside_unscored()
         policies = [
             preservation_policy.LatestN(keep),
             preservation_policy.BestN(get_metric_fn=_score, n=1),
@@ -79,6 +86,11 @@ class RunCheckpoints:
         """The last step that was saved."""
         return self._manager.latest_step()
 
+    @property
+    def steps(self) -> list[int]:
+        """All that were saved and kept, the last one first."""
+        return sorted(self._manager.all_steps(), reverse=True)
+
     def save(self, step: int, saved: Saved, *, score: float | None = None) -> None:
         """Copies what there is to save, and starts to write it; waits for the save before it.
 
@@ -90,13 +102,14 @@ class RunCheckpoints:
         Raises:
             InputError: this checkpoint, or the one before, cannot be written.
         """
-        arrays = jax.tree.map(_copy, (saved.params, saved.train))
-        items = ocp.args.Composite(
-            params=ocp.args.StandardSave(arrays[0]),
-            train=ocp.args.StandardSave(arrays[1]),
-            **{name: ocp.args.JsonSave(getattr(saved, name)) for name in _JSON},
-        )
+        arrays = {name: jax.tree.map(_copy, getattr(saved, name)) for name in _ARRAYS}
+        values = {name: getattr(saved, name) for name in _SAVED_JSON}
         metrics = {} if score is None else {SCORE: score}
+        sums = checksums.compute(arrays, values | {_METRICS: metrics})
+        items = ocp.args.Composite(
+            **{name: ocp.args.StandardSave(tree) for name, tree in arrays.items()},
+            **{name: ocp.args.JsonSave(v) for name, v in (values | {checksums.ITEM: sums}).items()},
+        )
         try:
             self._manager.save(step, args=items, metrics=metrics, force=True)
         except Exception as error:  # storage errors come in every type
@@ -111,24 +124,60 @@ class RunCheckpoints:
             train: the same.
 
         Raises:
-            InputError: it is damaged, or was made by a run with another network or optimizer.
+            DamagedCheckpointError: it is damaged, or was made by a run with another network or
+                optimizer.
         """
         targets = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), (params, train))
+        path = self._folder / str(step)
         items = ocp.args.Composite(
-            params=ocp.args.StandardRestore(targets[0]),
-            train=ocp.args.StandardRestore(targets[1]),
-            **{name: ocp.args.JsonRestore() for name in _JSON},
+            **{
+                name: ocp.args.StandardRestore(target)
+                for name, target in zip(_ARRAYS, targets, strict=True)
+            }
         )
         try:
             found = self._manager.restore(step, args=items)
+            arrays = {name: found[name] for name in _ARRAYS}
             # Orbax reads an array of another shape without a word.
-            jax.tree.map(_check_alike, targets, (found.params, found.train))
-            return Saved(**{name: found[name] for name in Saved._fields})
+            jax.tree.map(_check_alike, targets, tuple(arrays.values()))
         except Exception as error:  # storage errors come in every type
-            raise InputError(
-                f"The checkpoint {self._folder / str(step)} is damaged, or was made by another "
-                "network or optimizer; remove it to resume from the one before."
+            raise DamagedCheckpointError(
+                path, "or was made by another network or optimizer"
             ) from error
+        values = {name: checksums.read_item(path, name) for name in _SAVED_JSON}
+        checksums.verify(path, checksums.compute(arrays, values))
+        return Saved(**arrays, **values)
+
+    def restore_latest(self, params: PyTree, train: PyTree) -> tuple[int, Saved] | None:
+        """The last checkpoint that is whole, with its step; None where nothing was saved.
+
+        Damaged ones after it get another name, so that they do not count.
+
+        Raises:
+            DamagedCheckpointError: none of them can be read.
+        """
+        errors: dict[int, DamagedCheckpointError] = {}
+        for step in self.steps:
+            try:
+                saved = self.restore(step, params, train)
+            except DamagedCheckpointError as error:
+                errors[step] = error
+                continue
+            for damaged, error in errors.items():
+                _set_aside(self._folder / str(damaged), error)
+            self._manager.reload()
+            return step, saved
+        if errors:
+            raise errors[max(errors)]
+        return None
+
+    def _set_aside_unscored(self) -> None:
+        """Those whose score cannot be read, on which Orbax would stop."""
+        for path in _written(self._folder):
+            try:
+                _check_score(path)
+            except DamagedCheckpointError as error:
+                _set_aside(path, error)
 
     def close(self) -> None:
         """Waits until everything is written.
@@ -145,7 +194,7 @@ class RunCheckpoints:
 
     def _cannot_write(self, error: Exception) -> InputError:
         self._failed = True
-        written = [int(path.name) for path in self._folder.iterdir() if path.name.isdigit()]
+        written = [int(path.name) for path in _written(self._folder)]
         place = f"step {max(written)}" if written else "the start"
         return InputError(
             f"A checkpoint cannot be written to {self._folder} ({_reason(error)}); make room or "
@@ -160,16 +209,47 @@ def best(folder: Path) -> Path:
         folder: `checkpoints` of the run.
 
     Raises:
-        InputError: no checkpoint is complete.
+        InputError: no checkpoint is complete, or the score of one is damaged.
     """
-    manager = _manager(absolute(folder), create=False, save_root_metadata=False)
+    folder = absolute(folder)
+    for path in _written(folder):
+        _check_score(path)
+    manager = _manager(folder, create=False, save_root_metadata=False)
     try:
         step = manager.best_step()
     finally:
         manager.close()
     if step is None:
         raise InputError(f"There is no complete checkpoint in {folder} yet.")
-    return absolute(folder) / str(step)
+    return folder / str(step)
+
+
+def _written(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
+
+
+def _check_score(path: Path) -> None:
+    """Looks at the score of a checkpoint, which Orbax takes for granted."""
+    if not (path / _METRICS).is_dir():
+        return
+    metrics = checksums.read_item(path, _METRICS, _METRICS)
+    checksums.verify(path, checksums.compute({}, {_METRICS: metrics}))
+    if not isinstance(metrics, Mapping) or not _is_score(metrics.get(SCORE, 0)):
+        raise DamagedCheckpointError(path, f"its score is {shown(metrics)}")
+
+
+def _set_aside(path: Path, error: DamagedCheckpointError) -> None:
+    """Gives a checkpoint that cannot be read a name that does not count, and says so."""
+    if jax.process_index() == 0:
+        aside = path.with_name(f"{path.name}.damaged")
+        path.rename(aside)
+        _LOG.warning("%s Until then it is %s, and counts no more.", error, aside)
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("set aside")
+
+
+def _is_score(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1
 
 
 def handlers() -> dict[str, ocp.CheckpointHandler]:
@@ -179,7 +259,9 @@ def handlers() -> dict[str, ocp.CheckpointHandler]:
 
 
 _ARRAYS = ("params", "train")
-_JSON = ("iterator", "log", "settings")
+_SAVED_JSON = ("iterator", "log", "settings")
+_JSON = (*_SAVED_JSON, checksums.ITEM)
+_METRICS = "metrics"  # written by Orbax, by which it finds the best
 
 
 def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:

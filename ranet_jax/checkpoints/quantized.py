@@ -20,8 +20,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ranet_jax.array_typing import Params
+from ranet_jax.checkpoints.checksums import check_finite
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, refuse_existing, replacing
+from ranet_jax.io.json_files import parse_json
 from ranet_jax.io.paths import absolute, as_path
 
 DEFAULT = "default"
@@ -101,9 +103,7 @@ def save(
         raise InputError(f"{path.name} is no name for a packed checkpoint: let it end in .npz.")
     refuse_existing(path)
     flat = {name: np.asarray(value, np.float32) for name, value in _flatten(params).items()}
-    for name, value in flat.items():
-        if not np.isfinite(value).all():
-            raise InputError(f"The parameter {name} has values that are not finite: not packed.")
+    check_finite("What is to be packed", flat)
     make_output_folder(path.parent)
     text = json.dumps(dict(settings), sort_keys=True, indent=1).encode()
     levels = {name: MAX_LEVELS if _is_large(value) else 0 for name, value in flat.items()}
@@ -140,8 +140,9 @@ def load(path: Path | str) -> tuple[dict[str, Any], Params]:
             if name + _LOW in arrays:
                 values = values.astype(np.int16) * 256 + arrays[name + _LOW]
             flat[name] = restore(Quantized(values, arrays[name + _SCALES]))
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path) from error
+    check_finite(f"The packed checkpoint {path}", flat)
     return settings, flax.traverse_util.unflatten_dict(flat, sep="/")
 
 
@@ -235,9 +236,9 @@ def _read(path: Path, everything: bool) -> tuple[dict[str, Any], dict[str, np.nd
             names = file.namelist()
             if _SETTINGS not in names:
                 raise _not_packed(path)
-            settings = json.loads(file.read(_SETTINGS))
-            if not {"model", "trained"} <= set(settings):
-                raise ValueError("settings are missing")
+            settings = parse_json(file.read(_SETTINGS).decode(), f"{path}")
+            if not isinstance(settings, dict) or len(set(names)) < len(names):
+                raise ValueError("settings that are none, or a member that is there twice")
             wanted = [n for n in names if n != _SETTINGS] if everything else []
             # Reading a member to its end checks its checksum.
             arrays = {n.removesuffix(".npy"): _array(file.read(n)) for n in wanted}

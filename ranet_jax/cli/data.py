@@ -104,26 +104,28 @@ def _add_data_options(parser: argparse.ArgumentParser, batch_size: int) -> None:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    """Builds a dataset and prints what it holds."""
+    """Builds a dataset, reads it again, and prints what it holds.
+
+    Raises:
+        InputError: its archives are missing, damaged or cannot be fetched; or what was built of
+            them earlier is damaged.
+    """
     extras.require("train", "ranet data")
-    import requests
     import tensorflow_datasets as tfds
 
     from data_pipelines import builders
+    from data_pipelines.builders import checksums
 
     data_dir = Path(arguments.data_dir or DEFAULT_DATA_DIR).expanduser()
     manual = arguments.manual_dir and arguments.manual_dir.expanduser()
     if manual and not manual.is_dir():
         raise InputError(f"{manual} is no folder: check --manual-dir.")
+    if manual and not any(manual.iterdir()):
+        raise InputError(f"{manual} is empty: put the archives of the set there.")
     builder = builders.builder(arguments.name, data_dir)
     config = tfds.download.DownloadConfig(manual_dir=manual)
-    try:
-        builder.download_and_prepare(download_dir=data_dir / "downloads", download_config=config)
-    except (requests.RequestException, tfds.download.DownloadError) as error:
-        raise InputError(
-            f"{arguments.name} could not be fetched from its publisher ({error}): fetch it by "
-            "hand and name its folder with --manual-dir."
-        ) from None
+    builder.download_and_prepare(download_dir=data_dir / "downloads", download_config=config)
+    checksums.verify(builder)
     for split, info in builder.info.splits.items():
         print(f"{builder.info.full_name}:{split}  {info.num_examples} examples")
     print(f"in {builder.data_dir}")

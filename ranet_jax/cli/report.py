@@ -4,7 +4,8 @@ import argparse
 
 from ranet_jax import extras
 from ranet_jax.cli.parsers import add_example, local_path, path_or_address
-from ranet_jax.evaluation.report.report import read_run, write_report
+from ranet_jax.evaluation.report.report import write_report
+from ranet_jax.evaluation.report.run import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

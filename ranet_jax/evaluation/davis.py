@@ -5,8 +5,9 @@ those of a sequence are 1 up to the largest id in its first annotation (DAVIS-20
 that is not background, as one (DAVIS-2016).
 """
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -115,23 +116,57 @@ def _find_video(root: Path, name: str, resolution: str, needs_all: bool) -> Vide
     annotations = find_files(labels, (".png",))
     if not annotations:
         raise InputError(f"{labels} holds no annotation (PNG): the first frame's mask is needed.")
-    stems = [path.stem for path in frames or annotations]
-    known = {path.stem: path for path in annotations}
+    stems = _stems(frames, images) if frames else _stems(annotations, labels)
+    _check_complete(images if frames else labels, "frames", _skipped(stems), stems)
+    known = dict(zip(_stems(annotations, labels), annotations, strict=True))
     if not needs_all and list(known) == stems[:1]:
         return Video(name, tuple(frames), tuple(annotations), tuple(stems))
-    if missing := [stem for stem in stems if stem not in known]:
+    _check_complete(labels, "annotations", [stem for stem in stems if stem not in known], stems)
+    _check_complete(images, "frames", [stem for stem in known if stem not in set(stems)], known)
+    return Video(name, tuple(frames), tuple(known[stem] for stem in stems), tuple(stems))
+
+
+def _stems(files: Sequence[Path], folder: Path) -> list[str]:
+    """Names of the frames that files are of, in order."""
+    stems = [path.stem for path in files]
+    if twice := [one for one, next_one in itertools.pairwise(stems) if one == next_one]:
+        raise InputError(f"{folder} holds two files of the frame {twice[0]}: remove one of them.")
+    return stems
+
+
+def _skipped(stems: Sequence[str]) -> list[str]:
+    """Names that a numbering leaves out. It may go on by more than one a frame; where more are left
+    out than are there, the names are no numbering, but times, say."""
+    if len(stems) < 3 or not all(stem.isascii() and stem.isdecimal() for stem in stems):
+        return []
+    numbers = list(map(int, stems))
+    step = max(min(after - before for before, after in itertools.pairwise(numbers)), 1)
+    expected = itertools.islice(range(numbers[0], numbers[-1], step), 2 * len(stems) + 1)
+    missing = set(expected) - set(numbers)
+    if len(missing) > len(stems):
+        return []
+    return [f"{number:0{len(stems[0])}d}" for number in sorted(missing)]
+
+
+def _check_complete(
+    folder: Path, what: str, missing: Sequence[str], frames: Sequence[str] | Mapping[str, Path]
+) -> None:
+    if missing:
         raise InputError(
-            f"{labels} lacks the annotations of {len(missing)} of {len(stems)} frames "
+            f"{folder} lacks the {what} of {len(missing)} of {len(frames)} frames "
             f"({listed(missing)}): complete the package."
         )
-    return Video(name, tuple(frames), tuple(known[stem] for stem in stems), tuple(stems))
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Files of a folder with these suffixes, by the numbers in their names; none without folder."""
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes]
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+    ]
     return sorted(found, key=lambda p: ([int(n) for n in re.findall(r"\d+", p.stem)], p.stem))
 
 

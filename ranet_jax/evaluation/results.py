@@ -16,6 +16,8 @@ from ranet_jax.evaluation.davis import Video
 from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.io.atomic import write_text
 from ranet_jax.io.paths import files_within, size_and_time
+from ranet_jax.io.records import Record, is_line, items, line
+from ranet_jax.io.settings import number, whole
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -29,8 +31,18 @@ GLOBAL_COLUMNS = (
 SEQUENCE_COLUMNS = ("Sequence", "J-Mean", "F-Mean")
 
 
+def _is_id(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+def _are_scores(values: Any) -> bool:
+    return isinstance(values, tuple) and all(
+        type(value) in (int, float) and 0 <= value <= 1 for value in values
+    )
+
+
 @dataclass(frozen=True)
-class Timing:
+class Timing(Record):
     """Time spent on the frames of a video after the first ones, which pay for compilation.
 
     Attributes:
@@ -40,10 +52,28 @@ class Timing:
         segmented: frames of the video, without the given first one.
     """
 
-    seconds: float
-    frames: int
-    online_seconds: float = 0.0
-    segmented: int = 0
+    seconds: float = number(0, 1e9, "of wall time")
+    frames: int = whole(0, 10**9, "that were timed")
+    online_seconds: float = number(0, 1e9, "of adapting the network", default=0.0)
+    segmented: int = whole(0, 10**9, "frames without the first", default=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ScoresRecord(Record):
+    objects: tuple[int, ...] = items(_is_id, "ids", "of the objects")
+    frames: tuple[str, ...] = items(is_line, "names", "of the frames that count")
+    J: tuple[tuple[float, ...], ...] = items(_are_scores, "lists of numbers from 0 to 1", "region")
+    F: tuple[tuple[float, ...], ...] = items(_are_scores, "lists of numbers from 0 to 1", "contour")
+    inputs: str = line("fingerprint of the files that were scored")
+
+    def check_together(self) -> None:
+        """A score for every object and frame."""
+        shape = [len(self.frames)] * len(self.objects)
+        for name in ("J", "F"):
+            if [len(row) for row in getattr(self, name)] != shape:
+                raise InputError(
+                    f"{name} has to have {len(shape)} lists of {len(self.frames)} numbers."
+                )
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
@@ -80,11 +110,18 @@ def scores_to_json(video: Video, scores: Scores, inputs: str) -> dict[str, Any]:
     }
 
 
-def scores_from_json(record: Mapping[str, Any]) -> Scores:
-    """The scores in a record, exactly as they were."""
-    shape = (len(record["objects"]), len(record["frames"]))
-    j, f = (np.asarray(record[key], np.float64).reshape(shape) for key in ("J", "F"))
-    return Scores(tuple(record["objects"]), j, f)
+def read_scores(path: Path, video: Video, inputs: str) -> Scores | None:
+    """The scores in a record, exactly as they were; None where it is missing or of other files.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    record = _ScoresRecord.read_file(path)
+    if record is None or record.inputs != inputs or record.frames != video.scored_stems:
+        return None
+    shape = (len(record.objects), len(record.frames))
+    j, f = (np.asarray(values, np.float64).reshape(shape) for values in (record.J, record.F))
+    return Scores(record.objects, j, f)
 
 
 def sequence_rows(scores: Mapping[str, Scores]) -> list[tuple[str, float, float]]:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -17,7 +18,7 @@ from ranet_jax.evaluation.batches import group_videos, segment_group
 from ranet_jax.evaluation.davis import Dataset, Video
 from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.inference.video import VideoSegmenter
-from ranet_jax.io.json_files import read_json, to_jsonable, write_json
+from ranet_jax.io.json_files import read_json, to_jsonable, write_json, write_record
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,26 @@ class _Folder:
             return None
 
     def finished_scores(self, video: Video) -> Scores | None:
-        record = read_json(self.scores(video))
         inputs = self.inputs(video)
-        if record is None or inputs is None or record.get("inputs") != inputs:
+        if inputs is None:
             return None
-        return results.scores_from_json(record)
+        try:
+            return results.read_scores(self.scores(video), video, inputs)
+        except InputError as error:
+            _say(f"{error} {video.name} is scored anew.")
+            return None
 
     def segmented(self, video: Video) -> bool:
-        return self.timing(video).is_file() and (self.predictions / video.name).is_dir()
+        """Whether all its predictions are there, and whole; says what is wrong with one."""
+        try:
+            if results.Timing.read_file(self.timing(video)) is None:
+                return False
+            problems = scoring.check(video, self.predictions, video.stems)
+        except InputError as error:
+            problems = [str(error)]
+        for problem in problems:
+            _say(f"{problem.rstrip('.')}. {video.name} is segmented anew.")
+        return not problems
 
 
 def reserve(out: Path, run: Mapping[str, Any]) -> None:
@@ -82,13 +95,15 @@ def reserve(out: Path, run: Mapping[str, Any]) -> None:
         out: folder of results.
         run: what the predictions depend on, as plain JSON values.
     Raises:
-        InputError: if the folder holds another run.
+        InputError: if the folder holds another run, or its `run.json` is damaged.
     """
     path, run = out / "run.json", to_jsonable(run)
     before = read_json(path)
     if before is None:
         write_json(path, run)
         return
+    if not isinstance(before, dict):
+        raise InputError(f"{path} is damaged: give another folder to --out, or remove this one.")
     changed = [key for key in {**before, **run} if before.get(key) != run.get(key)]
     if changed:
         raise InputError(
@@ -144,7 +159,7 @@ def segment_split(
             for video, timing in segment_group(
                 segmenter, group, dataset, folder.predictions, on_frame=bar.update
             ):
-                write_json(folder.timing(video), asdict(timing))
+                write_record(folder.timing(video), asdict(timing))
                 if timing.online_seconds:
                     bar.write(f"{video.name}: {timing.online_seconds:.1f} s of online learning")
                 waiting.append(_submit(pool, folder, video, dataset))
@@ -227,13 +242,21 @@ def _score_and_record(
     inputs = folder.inputs(video)
     scores, problems = scoring.score(video, folder.predictions, dataset)
     if scores:
-        write_json(folder.scores(video), results.scores_to_json(video, scores, inputs))
+        write_record(folder.scores(video), results.scores_to_json(video, scores, inputs))
     return scores, problems
 
 
 def read_timing(videos: Sequence[Video], out: Path) -> results.Timing:
     """Time and frames of all videos together."""
-    found = [read_json(_Folder(out).timing(video)) or {} for video in videos]
+    found = [results.Timing.read_file(_Folder(out).timing(video)) for video in videos]
     return results.Timing(
-        **{field.name: sum(t.get(field.name, 0) for t in found) for field in fields(results.Timing)}
+        **{
+            field.name: sum(getattr(timing, field.name) for timing in found if timing)
+            for field in fields(results.Timing)
+        }
     )
+
+
+def _say(text: str) -> None:
+    """Above the progress bar, where there is one."""
+    tqdm.write(text, file=sys.stderr)

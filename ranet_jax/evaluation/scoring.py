@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
 
+from ranet_jax.array_typing import Size
 from ranet_jax.errors import InputError, listed
 from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.davis import (
@@ -23,8 +23,8 @@ from ranet_jax.evaluation.davis import (
     read_labels,
 )
 from ranet_jax.io.atomic import replacing
+from ranet_jax.io.images import CorruptImageError, image_size
 from ranet_jax.io.masks import read_ids
-from ranet_jax.io.paths import readable
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Scores:
 
 
 def check(video: Video, predictions: Path, stems: Sequence[str] | None = None) -> list[str]:
-    """What is wrong with the prediction files of a video, by their names and headers.
+    """What is wrong with the prediction files of a video, by their names, headers and checksums.
 
     Args:
         video: whose predictions are in `predictions / video.name`, one PNG a frame.
@@ -45,12 +45,15 @@ def check(video: Video, predictions: Path, stems: Sequence[str] | None = None) -
         stems: frames that must be there; by default those that are scored.
     Returns:
         One phrase a problem, starting with the name of the video; empty if all is well.
+    Raises:
+        InputError: the first annotation cannot be read.
     """
     folder = predictions / video.name
     if not folder.is_dir():
         return [f"{video.name}: there is no folder {folder}"]
     needed = video.scored_stems if stems is None else stems
-    there = {path.stem: path for path in find_files(folder, (".png",))}
+    found = find_files(folder, (".png",))
+    there = {path.stem: path for path in found if path.suffix == ".png"}
     problems = []
     if missing := [f"{stem}.png" for stem in needed if stem not in there]:
         problems.append(
@@ -58,22 +61,25 @@ def check(video: Video, predictions: Path, stems: Sequence[str] | None = None) -
         )
     if extra := [path.name for stem, path in there.items() if stem not in set(video.stems)]:
         problems.append(f"{video.name}: no frame belongs to {listed(extra)}")
-    expected = _image_size(video.annotations[0])
+    expected = image_size(video.annotations[0])
     for stem in needed:
-        if stem in there and (size := _image_size(there[stem])) != expected:
-            found = "not a readable image" if size is None else f"{size[0]}x{size[1]} pixels"
-            wanted = f"its annotation has {expected[0]}x{expected[1]}"
-            problems.append(f"{video.name}: {stem}.png is {found}, {wanted}")
+        flaw = _flaw(there[stem], expected) if stem in there else None
+        if flaw:
+            problems.append(f"{video.name}: {stem}.png {flaw}")
             break
     return problems
 
 
-def _image_size(path: Path) -> tuple[int, int] | None:
+def _flaw(path: Path, expected: Size) -> str | None:
     try:
-        with Image.open(readable(path)) as image:
-            return image.size
-    except OSError:
+        size = image_size(path)
+    except CorruptImageError as error:
+        return f"is not a readable image ({error.reason})"
+    if size == expected:
         return None
+    (height, width), (wanted_height, wanted_width) = size, expected
+    wanted = f"its annotation has {wanted_width}x{wanted_height}"
+    return f"is {width}x{height} pixels, {wanted}"
 
 
 def score(video: Video, predictions: Path, dataset: Dataset) -> tuple[Scores | None, list[str]]:
@@ -105,6 +111,16 @@ def score(video: Video, predictions: Path, dataset: Dataset) -> tuple[Scores | N
     return Scores(tuple(objects), j, f), []
 
 
+def _unreadable(video: Video, predictions: Path) -> list[str]:
+    """What is wrong with one of the predictions, decoded to its last pixel."""
+    for stem in video.stems:
+        try:
+            read_ids(predictions / video.name / f"{stem}.png")
+        except InputError as error:
+            return [f"{video.name}: {str(error).rstrip('.')}"]
+    return []
+
+
 def _describe_foreign(video: Video, predicted: np.ndarray, objects: int) -> str:
     foreign = predicted > objects
     frame = int(foreign.any(axis=(1, 2)).argmax())
@@ -120,9 +136,12 @@ def zip_predictions(videos: Sequence[Video], predictions: Path, archive: Path) -
     """Packs predictions as the challenge server takes them: NAME/00000.png, all frames, no root.
 
     Raises:
-        InputError: if files are missing, of a wrong size, or none of the video's.
+        InputError: if files are missing, damaged, of a wrong size, or none of the video's.
     """
-    problems = [p for video in videos for p in check(video, predictions, video.stems)]
+    problems = []
+    for video in videos:
+        wrong = check(video, predictions, video.stems)
+        problems += wrong or _unreadable(video, predictions)
     if problems:
         raise InputError(describe_problems(predictions, problems))
     # PNGs are compressed already, and fixed dates make equal predictions equal archives.

@@ -1,8 +1,10 @@
 """Lists of the videos of a split, as DAVIS packages them in `ImageSets`."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ranet_jax.errors import InputError
+from ranet_jax.io.paths import is_plain_name
+from ranet_jax.io.settings import shown
 
 
 def parse_list(text: str, source: str) -> dict[str, list[tuple[str, str]]]:
@@ -19,22 +21,32 @@ def parse_list(text: str, source: str) -> dict[str, list[tuple[str, str]]]:
         For each video its pairs of paths, without a slash in front; none where names are listed.
 
     Raises:
-        InputError: a name is no plain folder name, such as `..` or one with a separator in it.
+        InputError: there is none, a line is neither a name nor a pair of paths, or a name is no
+            plain file name, such as `..` or one with a separator in it.
     """
     videos: dict[str, list[tuple[str, str]]] = {}
-    for line in filter(None, map(str.split, text.splitlines())):
-        paths = [path.removeprefix("/") for path in line[:2]]
-        parts = [path.split("/") for path in paths]
-        name = parts[0][-2] if len(parts[0]) > 1 else parts[0][0]
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        paths = [path.removeprefix("/").split("/") for path in line.split()]
         # These become paths that are read and written.
-        if bad := [part for path in parts for part in path if not _is_plain(part)]:
+        if bad := [part for path in paths for part in path if not is_plain_name(part)]:
             raise InputError(
-                f"{source} lists {' '.join(line)}, in which {bad[0]!r} is no plain file name: "
-                "correct the list."
+                f"{source} lists {shown(line.strip())} in line {number}, in which {shown(bad[0])} "
+                "is no plain file name: correct the list."
             )
-        pairs = videos.setdefault(name, [])
-        if len(parts[0]) > 1 and len(paths) > 1:
-            pairs.append((paths[0], paths[1]))
+        if [len(path) for path in paths] == [1]:
+            videos.setdefault(paths[0][0], [])
+        elif len(paths) == 2 and min(map(len, paths)) > 1 and _belong(*paths):
+            frame, mask = ("/".join(path) for path in paths)
+            videos.setdefault(paths[0][-2], []).append((frame, mask))
+        else:
+            raise InputError(
+                f"{source} lists {shown(line.strip())} in line {number}, which is neither the name "
+                "of a video nor the paths of a frame and its mask: correct the list."
+            )
+    if not videos:
+        raise InputError(f"{source} is empty: it has to name a video in each line.")
     return videos
 
 
@@ -45,11 +57,25 @@ def read_list(path: Path) -> list[str]:
         InputError: the file cannot be read as text; and as `parse_list`.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The split list {path} cannot be read as text: {error}.") from error
-    return list(parse_list(text, f"The split list {path}"))
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"The split list {path} cannot be read ({reason}).") from error
+    return list(parse_list(decode_list(data, f"The split list {path}"), f"The split list {path}"))
 
 
-def _is_plain(part: str) -> bool:
-    return part not in ("", ".", "..") and not any(c in part for c in "\\\0")
+def decode_list(data: bytes, source: str) -> str:
+    """The text of a list.
+
+    Raises:
+        InputError: it is no text in UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source} is no text in UTF-8: save it as that.") from error
+
+
+def _belong(frame: list[str], mask: list[str]) -> bool:
+    """Whether two paths are those of a frame and the mask of the same frame."""
+    return frame[-2] == mask[-2] and PurePath(frame[-1]).stem == PurePath(mask[-1]).stem

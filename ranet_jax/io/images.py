@@ -11,9 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ranet_jax.array_typing import HostFrame, Size
 from ranet_jax.errors import InputError
-from ranet_jax.io.paths import readable
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_MAX_16_BITS = 65_535
 _TURNED = (5, 6, 7, 8)  # its values that exchange height and width
 # What Pillow raises for files that are cut off, damaged (a PNG's checksum), or far too large.
 _BAD_FILE = (
@@ -49,12 +49,16 @@ def open_image(source: bytes | Path, name: str | None = None) -> Iterator[Image.
         name: what to call it in the error; its path by default.
 
     Raises:
-        CorruptImageError: it is missing, no image, cut off, damaged or larger than Pillow's limit
-            (`PIL.Image.MAX_IMAGE_PIXELS`).
+        CorruptImageError: it is missing, no image, cut off, damaged (a PNG's checksums tell) or
+            larger than Pillow's limit (`PIL.Image.MAX_IMAGE_PIXELS`).
     """
     try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else readable(source)
-        with Image.open(file) as image:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            if image.format == "PNG":
+                # Decoding looks at no checksum of the pixels' chunks.
+                image.verify()
+        with Image.open(io.BytesIO(data)) as image:
             yield image
     except InputError:
         raise
@@ -71,8 +75,10 @@ def read_image(source: bytes | Path, name: str | None = None) -> HostFrame:
     """
     with open_image(source, name) as image:
         upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I;16"):
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        if upright.mode.startswith("I"):
+            upright = Image.fromarray(_upper_half(np.asarray(upright)))
+        elif upright.mode == "F":
+            raise ValueError("its values are no whole numbers")
         return np.array(upright.convert("RGB"))
 
 
@@ -97,6 +103,13 @@ def encode_image(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def _upper_half(values: np.ndarray) -> np.ndarray:
+    """The upper 8 of 16 bits, which some formats store in more."""
+    if values.min() < 0 or values.max() > _MAX_16_BITS:
+        raise ValueError("its values have more than 16 bits")
+    return (values >> 8).astype(np.uint8)
 
 
 def _reason(error: Exception) -> str:

@@ -90,6 +90,8 @@ def read_ids(path: Path) -> Int[np.ndarray, "h w"]:
     pixels = _read(path, f"The mask {path}")
     _refuse_colors(pixels, path)
     values = pixels.values
+    if values.dtype.itemsize > 2 and not 0 <= values.min() <= values.max() <= _MAX_ID:
+        raise InputError(f"The mask {path} holds ids outside 0 to {_MAX_ID}; renumber its objects.")
     return values.astype(np.uint8) if values.dtype == np.bool_ else values
 
 

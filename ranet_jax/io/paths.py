@@ -4,17 +4,17 @@ What a run writes and what is read from a run may be either; both have the metho
 Made from text by `as_path` alone: `pathlib.Path` takes an address for a folder called `gs:`.
 """
 
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from ranet_jax import extras
 from ranet_jax.errors import InputError
 
 STORES = ("gs", "s3")
 _MARK = "://"
+# Bytes; file systems take 255, and what is written beside it has a longer name.
+_MAX_NAME = 200
 
 
 def as_path(place: str | os.PathLike) -> Path:
@@ -62,9 +62,17 @@ def local(place: str | os.PathLike) -> Path:
     return Path(place)
 
 
-def readable(path: Path) -> Path | BinaryIO:
-    """What a library that knows only local paths can read a file from."""
-    return io.BytesIO(path.read_bytes()) if is_address(path) else path
+def is_plain_name(name: str) -> bool:
+    """Whether a name that was read from a file is that of one file or folder, and nothing else.
+
+    It is to become a path that is written: `..` or a separator would lead elsewhere.
+    """
+    return (
+        name not in ("", ".", "..")
+        and name.isprintable()
+        and not set(name) & set("/\\")
+        and len(name.encode()) <= _MAX_NAME
+    )
 
 
 def files_within(folder: Path) -> Iterator[Path]:

@@ -34,7 +34,7 @@ class Settings:
             rule, value = field.metadata, getattr(self, field.name)
             if rule and not rule["accepts"](value):
                 raise InputError(
-                    f"{self._key(field.name)} is {_shown(value)}: it has to be {rule['wanted']}."
+                    f"{self._key(field.name)} is {shown(value)}: it has to be {rule['wanted']}."
                 )
         self.check_together()
 
@@ -54,7 +54,7 @@ class Settings:
         """
         if not hasattr(values, "items"):
             raise InputError(
-                f"{cls._section} is {_shown(values)}: it has to be a section of settings."
+                f"{cls._section} is {shown(values)}: it has to be a section of settings."
             )
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for name in values:
@@ -72,7 +72,7 @@ class Settings:
     def describe(cls) -> Iterator[tuple[str, str, str]]:
         """Key, range and meaning of every setting."""
         for field in dataclasses.fields(cls):
-            if _is_section(field):
+            if is_section(field):
                 yield from field.type.describe()
             else:
                 yield cls._key(field.name), field.metadata["wanted"], field.metadata["help"]
@@ -81,7 +81,7 @@ class Settings:
         """Key and value of every setting."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            yield from value.flat() if _is_section(field) else [(self._key(field.name), value)]
+            yield from value.flat() if is_section(field) else [(self._key(field.name), value)]
 
     @classmethod
     def _key(cls, name: str) -> str:
@@ -130,7 +130,8 @@ def number(
             return False
         above = value > low if above_low else value >= low
         below = value < high if below_high else value <= high
-        return math.isfinite(value) and above and below
+        # In this order: a whole number may be too large to be made a float.
+        return above and below and math.isfinite(value)
 
     start = f"above {low:g}" if above_low else f"of {low:g} or more"
     end = f"{'below' if below_high else 'at most'} {high:g}"
@@ -139,9 +140,9 @@ def number(
 
 def choice(choices: tuple, meaning: str, **default: Any) -> Any:
     """A field for one of some values."""
-    # True equals 1, which is a choice of some settings.
+    # True and 1.0 equal 1, which is a choice of some settings.
     return setting(
-        lambda value: not isinstance(value, bool) and value in choices,
+        lambda value: any(type(value) is type(one) and value == one for one in choices),
         f"one of {', '.join(map(str, choices))}",
         meaning,
         **default,
@@ -173,18 +174,29 @@ def names(meaning: str, **default: Any) -> Any:
     )
 
 
-def _is_section(field: dataclasses.Field) -> bool:
+def is_section(field: dataclasses.Field) -> bool:
+    """Whether a field is a section of settings."""
     return isinstance(field.type, type) and issubclass(field.type, Settings)
 
 
 def _value(field: dataclasses.Field, value: Any) -> Any:
-    return field.type.read(value) if _is_section(field) else _frozen(value)
+    return field.type.read(value) if is_section(field) else frozen(value)
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+def frozen(value: Any) -> Any:
+    """The value with tuples for lists."""
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."
+def shown(value: Any) -> str:
+    """The value in a message."""
+    try:
+        return cut(ascii(value) if isinstance(value, str) else repr(value))
+    except ValueError:  # a whole number of more digits than Python prints
+        return "too large a number"
+
+
+def cut(text: Any) -> str:
+    """Text in a message: its first line, cut where it is long."""
+    line = next(iter(str(text).splitlines()), "")
+    return line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}..."

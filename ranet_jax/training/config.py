@@ -14,16 +14,12 @@ from typing import Any, get_args
 
 from data_pipelines.config import DataConfig
 from ranet_jax.checkpoints.checkpoint import PRECISIONS
+from ranet_jax.checkpoints.settings import MAX_STEPS, ModelConfig
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.davis import Dataset
 from ranet_jax.io.paths import as_path
 from ranet_jax.io.settings import Settings, choice, flag, names, number, setting, text, whole
 from ranet_jax.models import ranet
-from ranet_jax.models.aggregation import Aggregation
-from ranet_jax.models.ranking import ScoreGradient
-from ranet_jax.models.resnet import STAGES
-
-MAX_STEPS = 10**9
 
 
 def _is_scale(value: Any) -> bool:
@@ -32,26 +28,6 @@ def _is_scale(value: Any) -> bool:
 
     pair = isinstance(value, tuple) and len(value) == 2
     return pair and all(map(positive, value)) and value[0] <= value[1]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelConfig(Settings, section="model"):
-    """The network: fields of `RANet`."""
-
-    mode: ranet.Mode = choice(
-        get_args(ranet.Mode), "one object a sample, or several at once (paper 3.3)"
-    )
-    depth: int = choice(tuple(STAGES), "layers of the ResNet")
-    width: int = whole(8, 1024, "channels of the ResNet's stem; all others scale with it")
-    reduction_size: int = choice((1, 3), "kernel of the encoder's reductions")
-    ranking: ranet.Ranking = choice(
-        get_args(ranet.Ranking), "the paper's ranking, all maps, or their maximum (Table 4)"
-    )
-    correlation: bool = flag("False: features instead of similarity maps (Table 5, -CL)")
-    previous_mask: bool = flag("False: zeros instead of the previous mask (Table 5, -PM)")
-    score_gradient: ScoreGradient = choice(get_args(ScoreGradient), "how the ranking learns")
-    aggregation: Aggregation = choice(get_args(Aggregation), "how objects become one label a pixel")
-    memory: int = whole(0, 64, "earlier frames to match with, beside the first (the paper's: 0)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -129,10 +129,10 @@ def _start(
         seed=config.seed,
         ema_decay=config.optimizer.ema_decay,
     )
-    if checkpoints.latest is None:
+    restored = train_state.restore(checkpoints, jax.eval_shape(create, abstract_params(model)))
+    if restored is None:
         return create(initial_params(model, config.init_from, seed=config.seed))
-    like = jax.eval_shape(create, abstract_params(model))
-    state, saved = train_state.restore(checkpoints, checkpoints.latest, like)
+    state, saved = restored
     loader.set_state(saved.iterator)
     metrics.from_json(saved.log)
     return state

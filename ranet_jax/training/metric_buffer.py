@@ -1,12 +1,16 @@
 """What was measured since the last line of the log, one entry a step."""
 
+import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from ranet_jax.errors import InputError
+from ranet_jax.io.records import Record, items
 from ranet_jax.training.train_step import TrainMetrics
 
 MAX_UNFETCHED = 500  # steps; loaders remember the names of more batches
@@ -14,6 +18,19 @@ MAX_UNFETCHED = 500  # steps; loaders remember the names of more batches
 
 class NotFiniteError(InputError):
     """The loss or the gradient of a step is not a finite number."""
+
+
+def _is_step(values: Any) -> bool:
+    return (
+        isinstance(values, dict)
+        and set(values) == {field.name for field in dataclasses.fields(TrainMetrics)}
+        and all(type(v) in (int, float) and math.isfinite(v) for v in values.values())
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Measured(Record):
+    steps: tuple[dict[str, float], ...] = items(_is_step, "metrics", "of each step")
 
 
 class MetricBuffer:
@@ -81,10 +98,15 @@ class MetricBuffer:
         return {"steps": [_values(metrics) for metrics in self._fetched]}
 
     def from_json(self, saved: Mapping[str, list[dict[str, float]]]) -> None:
-        """Goes on where `to_json` was called."""
+        """Goes on where `to_json` was called.
+
+        Raises:
+            InputError: that is damaged.
+        """
+        steps = _Measured.parse(saved, "The log in the checkpoint").steps
         rebuilt = [
             TrainMetrics.single_from_model_output(**{k: np.float32(v) for k, v in step.items()})
-            for step in saved["steps"]
+            for step in steps
         ]
         self._unfetched, self._fetched = [], jax.device_get(rebuilt)
 

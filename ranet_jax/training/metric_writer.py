@@ -1,7 +1,9 @@
 """Logs of a run: JSON lines, a curve, TensorBoard's files, lines on the screen."""
 
+import dataclasses
 import importlib.util
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +18,16 @@ from clu import parameter_overview
 from tqdm import tqdm
 
 from ranet_jax.array_typing import Params
+from ranet_jax.errors import InputError
 from ranet_jax.evaluation import plots
 from ranet_jax.io.atomic import replacing
+from ranet_jax.io.json_files import parse_json
 from ranet_jax.io.paths import is_address
+from ranet_jax.io.records import Record
+from ranet_jax.io.settings import whole
 
 METRICS, CURVE, TENSORBOARD = "metrics.jsonl", "curve.png", "tensorboard"
-Record = dict[str, Any]
+Values = dict[str, Any]
 
 
 class JsonlWriter:
@@ -40,9 +46,13 @@ class JsonlWriter:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(line)
 
-    def read(self) -> list[Record]:
-        """All whole lines; one that was cut off is as if it had never been written."""
-        return list(_whole(self._text().splitlines()))
+    def read(self) -> list[Values]:
+        """All lines; a last one that was cut off is as if it had never been written.
+
+        Raises:
+            InputError: another line is damaged.
+        """
+        return list(_whole(self._text(), self._path))
 
     def cut(self, step: int) -> None:
         """Removes what came after a step: it will be written again."""
@@ -52,16 +62,35 @@ class JsonlWriter:
         self._sent = ""
 
     def _text(self) -> str:
-        return self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
-
-
-def _whole(lines: list[str]) -> Iterator[Record]:
-    for line in lines:
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
+            return self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
+        except UnicodeDecodeError:
+            raise InputError(f"{self._path} is damaged: it is no text; move it away.") from None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Line(Record):
+    """What a line is known by; it has numbers beside."""
+
+    step: int = whole(0, 10**9, "that it tells of")
+
+
+def _whole(text: str, path: Path) -> Iterator[Values]:
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        # A run that was killed may leave the last line cut off.
+        if number == len(lines) and not line.endswith("\n"):
             return
-        yield record
+        source = f"Line {number} of {path}"
+        values = parse_json(line, source)
+        _Line.parse(values, source)
+        if bad := [name for name, value in values.items() if not _is_number(value)]:
+            raise InputError(f"{source} is damaged or was edited: {bad[0]} is no number.")
+        yield values
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < math.inf
 
 
 class StepTimer:
@@ -222,7 +251,7 @@ def device_memory() -> float | None:
     return None if peak is None else peak / 2**30
 
 
-def draw_curve(records: list[Record], path: Path) -> None:
+def draw_curve(records: list[Values], path: Path) -> None:
     """Writes a PNG: the loss, and held-out J where it was measured, against the step."""
     figure = plots.new_figure(7, 4)
     axes = figure.add_subplot()
@@ -241,6 +270,6 @@ def draw_curve(records: list[Record], path: Path) -> None:
     plots.save(figure, path)
 
 
-def _series(records: list[Record], name: str) -> tuple[list[int], list[float]]:
+def _series(records: list[Values], name: str) -> tuple[list[int], list[float]]:
     found = [(record["step"], record[name]) for record in records if name in record]
     return [step for step, _ in found], [value for _, value in found]

@@ -10,6 +10,7 @@ from jaxtyping import Array, Int, PyTree, UInt32
 
 from ranet_jax.array_typing import Params
 from ranet_jax.checkpoints.manager import RunCheckpoints, Saved
+from ranet_jax.errors import InputError
 
 
 class TrainState(NamedTuple):
@@ -71,19 +72,25 @@ def to_saved(
     return Saved(eval_params(state), _extra_state(state), iterator, log, settings)
 
 
-def restore(checkpoints: RunCheckpoints, step: int, like: TrainState) -> tuple[TrainState, Saved]:
-    """The state that was saved at a step, to the bit, and what was saved with it.
+def restore(checkpoints: RunCheckpoints, like: TrainState) -> tuple[TrainState, Saved] | None:
+    """The state that was saved last, to the bit, and what was saved with it; None before that.
 
     Args:
         checkpoints: of the run.
-        step: one that was saved.
         like: a state of the same shapes and types.
 
     Raises:
-        InputError: the checkpoint is damaged, or of another network or optimizer.
+        InputError: every checkpoint is damaged, or of another network or optimizer.
     """
-    saved = checkpoints.restore(step, eval_params(like), _extra_state(like))
+    found = checkpoints.restore_latest(eval_params(like), _extra_state(like))
+    if found is None:
+        return None
+    step, saved = found
     params, train = jax.tree.map(jnp.asarray, (saved.params, saved.train))
+    if int(train["step"]) != step:
+        raise InputError(
+            f"The checkpoint of step {step} is that of step {train['step']}: give it its name back."
+        )
     averaged = like.ema_params is not None
     state = TrainState(
         step=train["step"],

@@ -38,10 +38,12 @@ def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
     before = read_json(path)
     if before is None and held:
         raise InputError(
-            f"{workdir} has checkpoints but no readable {CONFIG}, which says what they are of: "
-            "choose another --workdir."
+            f"{workdir} has checkpoints but no {CONFIG}, which says what they are of: choose "
+            "another --workdir."
         )
     if before is not None:
+        if not isinstance(before, Mapping):
+            raise InputError(f"{path} is damaged: it holds no settings; put back a good copy.")
         old, new = dict(_flat(before)), dict(_flat(config))
         # A key that is new since then has no old value, and the other way round.
         changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]

@@ -13,6 +13,7 @@ from ranet_jax.checkpoints import checkpoint
 from ranet_jax.cli import main as cli
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.evaluation.report import report
+from ranet_jax.evaluation.report.run import read_run
 from ranet_jax.io.masks import read_mask, write_mask
 
 VIDEOS = ("first", "second")
@@ -74,7 +75,7 @@ def test_evaluate_adapts_to_every_video_and_resumes(work, tmp_path, capsys):
     assert speed["milliseconds_per_frame"] == pytest.approx(1000 * (steps + online))
     assert speed["online_milliseconds_per_frame"] == pytest.approx(1000 * online)
     # Table 6 is about the whole network, which this one is not for want of correlation.
-    run = dataclasses.replace(report.read_run(out), ablations=())
+    run = dataclasses.replace(read_run(out), ablations=())
     table = report.tables([run])[5]
     assert [row.cells[0] for row in table.rows if row.ours] == ["2"]
 

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 from small_sets import (
     davis_files,
     encode,
@@ -73,11 +72,11 @@ def test_what_the_publisher_offers_is_fetched(tmp_path, monkeypatch):
         archives[folder] = write_zip(tmp_path / f"cached_{folder}", part)
     asked = []
 
-    def download(self, urls):
-        asked.extend(urls)
-        return [archives[url.rsplit("/", 1)[-1].removesuffix(".zip")] for url in urls]
+    def fetch(url, folder):
+        asked.append(url)
+        return archives[url.rsplit("/", 1)[-1].removesuffix(".zip")]
 
-    monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
+    monkeypatch.setattr("data_pipelines.builders.archives.fetch", fetch)
     builder = builders.builder("ecssd", tmp_path / "built")
     builder.download_and_prepare(download_dir=tmp_path / "downloads")
     assert len(asked) == 2 and len(read(builder)) == 3

@@ -8,6 +8,7 @@ from PIL import Image
 
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.report import paper_tables, report
+from ranet_jax.evaluation.report.run import read_run
 from ranet_jax.evaluation.results import GLOBAL_COLUMNS
 
 
@@ -38,7 +39,7 @@ def results(tmp_path):
             **more,
         }
         (folder / "results.json").write_text(json.dumps(found))
-        return report.read_run(folder / "results.json")
+        return read_run(folder / "results.json")
 
     return make
 
@@ -180,7 +181,7 @@ def test_what_is_no_result_is_refused(tmp_path):
     path = tmp_path / "results.json"
     for content in ("{}", "[1]", "no json"):
         path.write_text(content)
-        with pytest.raises(InputError, match="not a results.json"):
-            report.read_run(path)
+        with pytest.raises(InputError, match="not a results.json|no JSON"):
+            read_run(path)
     with pytest.raises(InputError, match="not a results.json"):
-        report.read_run(tmp_path / "missing.json")
+        read_run(tmp_path / "missing.json")

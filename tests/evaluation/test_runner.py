@@ -10,6 +10,7 @@ from PIL import Image
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import davis, results, runner, scoring
 from ranet_jax.evaluation.batches import group_videos
+from ranet_jax.io.json_files import write_record
 from ranet_jax.io.masks import read_ids
 
 
@@ -204,14 +205,19 @@ def test_oracle_globals(oracle_dir):
             assert value == pytest.approx(wanted, abs=1e-6), column
 
 
-def test_records_keep_scores_exactly(videos):
+def test_records_keep_scores_exactly(videos, tmp_path):
     rng = np.random.default_rng(0)
     frames = len(videos[0].scored_stems)
     scores = scoring.Scores((1,), rng.random((1, frames)), rng.random((1, frames)))
-    record = json.loads(json.dumps(results.scores_to_json(videos[0], scores, "x"), default=list))
-    again = results.scores_from_json(record)
+    path = tmp_path / "bear.scores.json"
+    write_record(path, results.scores_to_json(videos[0], scores, "x"))
+    again = results.read_scores(path, videos[0], "x")
     np.testing.assert_array_equal(again.j, scores.j)
     np.testing.assert_array_equal(again.f, scores.f)
+    assert results.read_scores(path, videos[0], "y") is None, "of other files"
+    path.write_text(path.read_text().replace("0.", "0.1", 1))
+    with pytest.raises(InputError, match="bear.scores.json is damaged"):
+        results.read_scores(path, videos[0], "x")
 
 
 def test_checkpoints_are_told_apart_by_content(tmp_path):

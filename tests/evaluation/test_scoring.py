@@ -66,14 +66,14 @@ def test_damaged_files_are_named(pair, tiny_predictions):
     path = tiny_predictions / "pair" / "00002.png"
     path.write_bytes(b"no image")
     _, problems = scoring.score(pair, tiny_predictions, "davis2017")
-    assert problems == ["pair: 00002.png is not a readable image, its annotation has 60x40"]
+    assert problems == ["pair: 00002.png is not a readable image (not an image)"]
 
 
 def test_truncated_files_are_named(pair, tiny_predictions):
     path = tiny_predictions / "pair" / "00002.png"
     path.write_bytes(path.read_bytes()[:60])
     _, problems = scoring.score(pair, tiny_predictions, "davis2017")
-    assert len(problems) == 1 and "00002.png cannot be read" in problems[0]
+    assert len(problems) == 1 and "00002.png is not a readable image" in problems[0]
 
 
 @pytest.mark.parametrize("label", [3, 255])

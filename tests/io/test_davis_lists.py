@@ -37,5 +37,5 @@ def test_names_that_leave_their_folder_are_refused(tmp_path, line):
 
 def test_a_list_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "val.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read as text"):
+    with pytest.raises(InputError, match="no text in UTF-8"):
         read_list(tmp_path / "val.txt")

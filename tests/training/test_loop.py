@@ -95,7 +95,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_unsaved(data, tmp_path):
     config = small_run.config(data, init_from=tmp_path / "broken", eval__every=0)
     model = config.network()
     params = init_params(model, seed=0)
-    broken = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.inf), params["pyramid"])
+    broken = jax.tree.map(lambda leaf: jnp.full_like(leaf, 3e38), params["pyramid"])
     checkpoint.save(tmp_path / "broken", model, params | {"pyramid": broken}, trained=True)
     with pytest.raises(InputError, match=r"loss of step 1 is nan.*480p/(ant|bee|cat)/0000\d.jpg"):
         loop.run(config, tmp_path / "run")

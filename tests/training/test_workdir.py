@@ -44,7 +44,7 @@ def test_another_experiment_is_refused_with_what_differs(tmp_path):
 
 def test_a_folder_that_cannot_be_told_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InputError, match="no readable config.json"):
+    with pytest.raises(InputError, match="config.json is damaged"):
         reserve(tmp_path, CONFIG)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Cannot write"):

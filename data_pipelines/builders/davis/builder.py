@@ -7,8 +7,9 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from data_pipelines.builders import archives, static
+from data_pipelines.builders.checksums import CheckedBuilder
 from ranet_jax.errors import InputError
-from ranet_jax.io.davis_lists import parse_list
+from ranet_jax.io.davis_lists import decode_list, parse_list
 from ranet_jax.io.images import encode_image, image_size
 from ranet_jax.io.masks import decode_ids, match_size
 
@@ -28,7 +29,7 @@ _SPLITS = {"2016": ("train", "val"), "2017": ("train", "val", "test-dev")}
 
 
 # TFDS ships a dataset of the same name: registering this one as well would break its registry.
-class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class Builder(CheckedBuilder, skip_registration=True):
     """DatasetBuilder of DAVIS."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -152,7 +153,7 @@ def _list_split(
         if not found:
             continue
         root = found[0].removesuffix(ending)
-        videos = parse_list(tree.read(found[0]).decode(), found[0])
+        videos = parse_list(decode_list(tree.read(found[0]), found[0]), found[0])
         return {
             name: [(root + frame, root + mask) for frame, mask in pairs]
             or _frames_of(tree, root, name)
@@ -167,4 +168,11 @@ def _frames_of(tree: archives.FileTree, root: str, name: str) -> list[tuple[str,
         path for path in tree if path.startswith(folder) and path.lower().endswith(".jpg")
     )
     masks = f"{root}Annotations/480p/{name}/"
-    return [(frame, f"{masks}{PurePosixPath(frame).stem}.png") for frame in frames]
+    pairs = [(frame, f"{masks}{PurePosixPath(frame).stem}.png") for frame in frames]
+    known = {mask for _, mask in pairs}
+    there = [path for path in sorted(tree) if path.startswith(masks) and path.endswith(".png")]
+    if alone := [path for path in there if path not in known]:
+        raise InputError(
+            f"The video {name} of DAVIS is incomplete ({alone[0]} has no frame): unpack it again."
+        )
+    return pairs

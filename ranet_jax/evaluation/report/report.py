@@ -1,114 +1,16 @@
 """`ranet report`: the tables of the paper, with ours from any number of `results.json` beside."""
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ranet_jax.errors import InputError
 from ranet_jax.evaluation import results
 from ranet_jax.evaluation.report import paper_tables, plots
+from ranet_jax.evaluation.report.run import Run
 from ranet_jax.evaluation.report.tables import Row, Table
 from ranet_jax.io.atomic import write_text
-from ranet_jax.io.json_files import read_json
 
-_ABLATION_FLAGS = ("ranking", "correlation", "previous_mask")
-_STATIC_STAGES = ("static", "static_images", "stage1", "1", 1)
-_VIDEO_STAGES = ("video", "stage2", "2", 2)
 _TABLE_4_COLUMNS = {"rank": "w/ RAM", "none": "w/o Ranking", "max": "Maximum"}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One evaluation, as its `results.json` tells it.
-
-    Attributes:
-        name: of the run.
-        dataset: davis2016 or davis2017.
-        split: name of the split.
-        note: what keeps the run from being compared with the paper's split; empty if nothing does.
-        percent: the global row, in percent; empty where there is none (test-dev).
-        milliseconds: a frame, None if not measured.
-        ranking: how similarity maps are ranked: rank, none or max.
-        ablations: among -CL, -PM, -IP and -VF.
-        iterations: of online learning.
-        checkpoint: hash of the checkpoint, None if unknown.
-        group: equal for runs that differ in ablations and online learning alone.
-        baseline: copy or matching where no network was run; empty for one.
-    """
-
-    name: str
-    dataset: str
-    split: str
-    note: str
-    percent: dict[str, float]
-    milliseconds: float | None
-    ranking: str
-    ablations: tuple[str, ...]
-    iterations: int
-    checkpoint: str | None
-    group: str
-    baseline: str = ""
-
-    @property
-    def label(self) -> str:
-        """Name for a row, with what to keep in mind when comparing."""
-        notes = [f"{self.baseline} baseline" if self.baseline else "", self.note]
-        text = ", ".join(note for note in notes if note)
-        return f"{self.name} ({text})" if text else self.name
-
-
-def read_run(path: Path) -> Run:
-    """Reads a `results.json`.
-
-    Raises:
-        InputError: if it is not the result of `ranet evaluate`.
-    """
-    found = read_json(path / "results.json" if path.is_dir() else path)
-    if not isinstance(found, dict) or not {"dataset", "split", "global"} <= set(found):
-        raise InputError(f"{path} is not a results.json written by `ranet evaluate`.")
-    settings = found.get("settings") or {}
-    model = settings.get("model") or {}
-    rest = {key: value for key, value in model.items() if key not in _ABLATION_FLAGS}
-    note = _note(found)
-    about = [found["dataset"], found["split"], found.get("sequences"), rest]
-    about += [settings.get("precision"), settings.get("aggregation")]
-    baseline = settings.get("baseline") or ""
-    return Run(
-        name=found.get("name") or path.parent.name,
-        dataset=found["dataset"],
-        split=found["split"],
-        note=note,
-        percent={k: 100 * v for k, v in (found["global"] or {}).items() if v is not None},
-        milliseconds=(found.get("speed") or {}).get("milliseconds_per_frame"),
-        ranking=model.get("ranking", "rank"),
-        ablations=_ablations(model, settings),
-        iterations=(settings.get("online") or {}).get("iterations") or 0,
-        # The checkpoint behind a baseline has results of its own.
-        checkpoint=None if baseline else (found.get("checkpoint") or {}).get("sha256"),
-        group=json.dumps(about, sort_keys=True),
-        baseline=baseline,
-    )
-
-
-def _note(found: dict[str, Any]) -> str:
-    official = {"davis2016": ("val", "trainval"), "davis2017": ("val", "test-dev")}
-    split, count = found["split"], len(found.get("sequences") or ())
-    if not found.get("whole_split", True):
-        return f"{count} sequences of {split}"
-    return "" if split in official.get(found["dataset"], ()) else split
-
-
-def _ablations(model: dict[str, Any], settings: dict[str, Any]) -> tuple[str, ...]:
-    stage = settings.get("stage")
-    flags = {
-        "-CL": model.get("correlation", True) is False,
-        "-PM": model.get("previous_mask", True) is False,
-        "-IP": stage in _VIDEO_STAGES and settings.get("init_from", "") in (None, "none"),
-        "-VF": stage in _STATIC_STAGES,
-    }
-    return tuple(name for name, on in flags.items() if on)
 
 
 def tables(runs: Sequence[Run]) -> list[Table]:
