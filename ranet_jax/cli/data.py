@@ -187,8 +187,8 @@ def _sections(arguments: argparse.Namespace) -> tuple[DataConfig, dict[str, Any]
 
     if arguments.overrides and not arguments.config:
         raise InputError(f"{arguments.overrides[0]} overrides a config: name one with --config.")
-    config = read(arguments.config, arguments.overrides) if arguments.config else None
-    given = dataclasses.asdict(config.data) if config else {}
+    config = read(arguments.config or "paper", arguments.overrides)
+    given = dataclasses.asdict(config.data) if arguments.config else {}
     options = {name: getattr(arguments, name) for name in _SETTING_OPTIONS}
     given |= {name: value for name, value in options.items() if value is not None}
     if arguments.data_dir:
@@ -200,9 +200,7 @@ def _sections(arguments: argparse.Namespace) -> tuple[DataConfig, dict[str, Any]
     # No threads and no workers: a few batches are made sooner than those start.
     given |= {"batch_size": arguments.batch_size, "workers": 0, "threads": 0}
     data = DataConfig(**given)
-    augmentation = dataclasses.asdict(config.augment) if config else {}
-    if arguments.no_augmentation:
-        augmentation = IDENTITY
+    augmentation = IDENTITY if arguments.no_augmentation else dataclasses.asdict(config.augment)
     return data, {**augmentation, "frame_scale": data.frame_scale}
 
 

@@ -31,8 +31,9 @@ from ranet_jax.training.warps import (
 
 # Of each example: flip, template, current frame, second warp, coarsening, two of color, motion.
 KEYS = 8
-# The settings of `augment` that leave the image alone.
+# The settings that leave the image alone.
 IDENTITY = dataclasses.asdict(AugmentConfig())
+VIEW = ("warp", "rotation", "scale", "crop")  # those of `random_view`
 # The settings that shape the program. The others are traced: another strength, the same program.
 STATIC = ("color", "coarsening", "frame_scale")
 
@@ -103,18 +104,7 @@ def augment(key: PRNGKeyArray, batch: HostBatch, **settings: Any) -> TrainingBat
 
 
 def augment_each(
-    keys: PRNGKeyArray,
-    batch: HostBatch,
-    *,
-    warp: float = 0.15,
-    rotation: float = 30.0,
-    scale: tuple[float, float] = (0.75, 1.25),
-    crop: float = 0.2,
-    flip: float = 0.5,
-    color: float = 0.0,
-    previous_warp: float = 0.05,
-    coarsening: float = 0.01,
-    frame_scale: int = 1,
+    keys: PRNGKeyArray, batch: HostBatch, *, frame_scale: int = 1, **settings: Any
 ) -> TrainingBatch:
     """A random view of every example, by a key of its own (paper 3.5).
 
@@ -125,28 +115,17 @@ def augment_each(
     Args:
         keys: one for each example, so that a batch can be split without making a difference.
         batch: canvases of whatever size.
-        warp: the largest shift of a control point of the thin-plate spline, as a fraction of the
-            image size.
-        rotation: the largest angle, degrees.
-        scale: the smallest and largest magnification.
-        crop: the largest fraction of the height and width that a random crop leaves out.
-        flip: probability of mirroring left and right.
-        color: strength of brightness, contrast and saturation jitter; 0.3 means factors of 0.7 to
-            1.3.
-        previous_warp: size of the second warp: shift of its control points and of the whole mask as
-            fractions of the image size, and change of scale.
-        coarsening: the previous mask's boundary is smoothed and moved by up to about this fraction
-            of the width.
         frame_scale: how many times as large as the result the canvases are.
+        **settings: fields of `AugmentConfig`; without any, the image is left alone.
 
     Returns:
         The batch of the training step. An object whose template mask was warped out of sight is no
         longer valid.
     """
-    view = functools.partial(random_view, warp=warp, rotation=rotation, scale=scale, crop=crop)
-    changes = {"color": color, "previous_warp": previous_warp, "coarsening": coarsening}
-    changes |= {"flip": flip, "frame_scale": frame_scale}
-    return jax.vmap(functools.partial(_augment_one, view=view, **changes))(keys, batch)
+    settings = IDENTITY | settings
+    view = functools.partial(random_view, **{name: settings.pop(name) for name in VIEW})
+    augment_one = functools.partial(_augment_one, view=view, frame_scale=frame_scale, **settings)
+    return jax.vmap(augment_one)(keys, batch)
 
 
 def _augment_one(

@@ -19,6 +19,7 @@ from ranet_jax.inference.state import VideoState, crop_masks, follow
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training.augment import (
     KEYS,
+    VIEW,
     HostBatch,
     TrainingBatch,
     jitter_color,
@@ -116,15 +117,8 @@ def later_frame(
     number: Int[Array, ""],
     box: Int[Array, "4"],
     *,
-    warp: float,
-    rotation: float,
-    scale: tuple[float, float],
-    crop: float,
-    flip: float,
-    color: float,
-    previous_warp: float,
-    coarsening: float,
     frame_scale: int,
+    **settings: Any,
 ) -> tuple[Float[Array, "H W 3"], Float[Array, "n H W"]]:
     """A frame after the current one, cropped as at test time, and its masks.
 
@@ -138,22 +132,23 @@ def later_frame(
         example: one of a batch of clips.
         number: 1 for the first of the later frames.
         box: y0, x0, y1, x1 in pixels of the warped frame.
-        warp: see `augment_each`, as for all that follow.
+        frame_scale: see `augment_each`.
+        **settings: all fields of `AugmentConfig`.
     """
     keys = jax.random.split(key, KEYS)
     height, width = (side // frame_scale for side in example["ids"].shape)
     box = box.astype(jnp.float32)
     around = example["frame_box"].astype(jnp.float32)
     positions = from_pixels(to_pixels(pixel_centers(height, width), box), around)
-    positions = flip_sides(keys[0], positions, flip)
-    moved = jnp.where(example["is_static"], previous_warp * number, 0.0)
+    positions = flip_sides(keys[0], positions, settings["flip"])
+    moved = jnp.where(example["is_static"], settings["previous_warp"] * number, 0.0)
     positions = slight_warp(keys[7], positions, moved)
-    view = {"warp": warp, "rotation": rotation, "scale": scale, "crop": crop}
+    view = {name: settings[name] for name in VIEW}
     positions = random_view(keys[2], positions, aspect=width / height, **view)
     pixels = to_pixels(positions, example["box"])
     image = sample_bilinear(example["later_images"][number - 1], pixels)
-    if color:
-        image = jitter_color(keys[6], image, color)
+    if settings["color"]:
+        image = jitter_color(keys[6], image, settings["color"])
     ids = sample_nearest(example["later_ids"][number - 1], pixels)
     slots = jnp.arange(1, example["valid"].shape[0] + 1, dtype=ids.dtype)[:, None, None]
     return image, (ids == slots).astype(jnp.float32)

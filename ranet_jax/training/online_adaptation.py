@@ -41,6 +41,8 @@ AUGMENTATION = {
     "warp": 0.05,
     "rotation": 10.0,
     "scale": (0.9, 1.1),
+    "crop": 0.2,
+    "flip": 0.5,
     "previous_warp": 0.15,
     "coarsening": 0.03,
 }

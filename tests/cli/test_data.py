@@ -13,7 +13,6 @@ from data_pipelines.config import DataConfig
 from ranet_jax.cli import data
 from ranet_jax.cli.main import main
 from ranet_jax.errors import InputError
-from ranet_jax.training import augment
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SMALL = ["--height", "64", "--width", "96"]
@@ -199,14 +198,6 @@ def test_an_incomplete_set_gets_one_sentence(tmp_path, capsys):
     arguments = ["davis/2017", "--manual-dir", str(tmp_path / "manual"), "--data-dir"]
     assert ranet(["build", *arguments, str(tmp_path)]) == 2
     assert "ant of DAVIS train is incomplete (it has no frames)" in capsys.readouterr().err
-
-
-def test_the_settings_of_the_augmentation_are_its_arguments():
-    import inspect
-
-    signature = inspect.signature(augment.augment_each)
-    keywords = {name for name, p in signature.parameters.items() if p.kind == p.KEYWORD_ONLY}
-    assert keywords == {*augment.IDENTITY, "frame_scale"}  # the data decides this one
 
 
 def test_names_lead_to_sources(video_set, image_set):
