@@ -161,7 +161,7 @@ def read_state_dict(source: Path) -> StateDict:
         raw = raw["state_dict"]
     strange = [name for name, value in raw.items() if not hasattr(value, "shape")]
     if strange or not raw:
-        what = f"entries that are no arrays ({_listing(strange)})" if strange else "no arrays"
+        what = f"entries that are no arrays ({', '.join(strange)})" if strange else "no arrays"
         raise InputError(f"{source} holds {what}; a state dict of arrays by name is needed.")
     return {name.removeprefix("module."): np.asarray(v, np.float32) for name, v in raw.items()}
 
@@ -233,7 +233,9 @@ def _assign(flat: Mapping, state: StateDict, names: Mapping[str, str]) -> Params
         "wrongly shaped": sorted(wrong),
     }
     if any(problems.values()):
-        found = "; ".join(f"{kind}: {_listing(items)}" for kind, items in problems.items() if items)
+        found = "; ".join(
+            f"{kind}: {', '.join(items)}" for kind, items in problems.items() if items
+        )
         raise InputError(
             f"These are not the weights of a RANet or ResNet this program knows: {found}."
         )
@@ -250,12 +252,5 @@ def _published_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _skipped_lines(skipped: list[str]) -> list[str]:
-    return (
-        [f"Skipped {len(skipped)} that the network never uses: {_listing(skipped)}."]
-        if skipped
-        else []
-    )
-
-
-def _listing(names: list[str]) -> str:
-    return ", ".join(names)
+    listing = ", ".join(skipped)
+    return [f"Skipped {len(skipped)} that the network never uses: {listing}."] * bool(skipped)

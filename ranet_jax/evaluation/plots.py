@@ -1,5 +1,6 @@
 """Plots of an evaluation. Each function writes one PNG."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, RED, GREEN, GRAY, LIGHT = "#0b6fb8", "#d1495b", "#2a9d6f", "#5f6770", "#dfe3e8"
+COLORS = (RED, BLUE, GREEN, "#e9a23b", "#7a5195")
 _POINTS_OVER_TIME = 50
 
 
@@ -143,7 +145,7 @@ def plot_speed(ours: Sequence[tuple[str, float, float]], title: str, path: Path)
             speeds, [row.j_and_f for row in rows], s=40, marker=marker, color=GRAY, label=label
         )
         _name_points(axes, rows, speeds)
-    for color, (name, speed, accuracy) in zip(_cycle(len(ours)), ours, strict=True):
+    for color, (name, speed, accuracy) in zip(itertools.cycle(COLORS), ours, strict=False):
         axes.scatter(speed, accuracy, s=130, marker="*", color=color, label=name, zorder=3)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
@@ -193,7 +195,3 @@ def _name_points(
             fontsize=8,
             color="black" if row.method.startswith("RANet") else GRAY,
         )
-
-
-def _cycle(count: int) -> list[str]:
-    return [(RED, BLUE, GREEN, "#e9a23b", "#7a5195")[index % 5] for index in range(count)]
