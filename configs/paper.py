@@ -70,6 +70,7 @@ def get_config() -> ConfigDict:
     config.optimizer.schedule = "constant"  # "initial" rate in the paper, but no decay is named
     config.optimizer.clip_norm = 0.0  # 0: none
     config.optimizer.backbone_lr_multiplier = 1.0  # the backbone learns as fast as the rest
+    config.optimizer.through_time = False  # of clips: the gradient stops between their frames
     config.optimizer.grad_accum_steps = 1
     config.optimizer.ema_decay = 0.0  # decay of a running mean of the weights; 0: none
 

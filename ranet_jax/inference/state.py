@@ -9,7 +9,9 @@ network; their results meet in the frame, where each pixel gets one label.
 A network with memory slots keeps earlier frames as further templates of each track: the previous
 one, and of those before it every fifth until its slot is needed again. A frame in memory lies there
 as the network saw it, cropped, with the probabilities that it gave as masks: with masks of 0 and 1
-its errors would count as much as what it is sure of.
+its errors would count as much as what it is sure of. A single-object network that follows several
+objects of a video remembers none of its frames: where one passes another, pixels wrongly taken from
+it would be remembered as the object's own.
 
 Dimension letters beyond those of `array_typing`: v videos, g tracks of a video, n slots of a track.
 Slot i of track j has the label j*n + i + 1.
@@ -128,6 +130,9 @@ def follow(
     if model.memory:
         masks = _own_masks(logits, state.valid.reshape(-1, slots))
         template = _remember(template, pooled, masks, jnp.repeat(number, tracks))
+        if model.mode == "single":
+            alone = jnp.sum(state.valid, axis=(1, 2)) == 1
+            template = _without_memory(template, ~jnp.repeat(alone, tracks))
     boxes = _boxes(labels, state.valid)
     return VideoState(template, state.valid, labels, boxes, number), values
 
@@ -152,6 +157,11 @@ def _remember(
         return template
     turn, rest = jnp.divmod(number, MEMORY_INTERVAL)
     return remember(template, pooled, masks, 2 + (turn - 1) % others, rest == 0)
+
+
+def _without_memory(template: EncodedTemplate, which: Bool[Array, " b"]) -> EncodedTemplate:
+    first = jnp.arange(template.filled.shape[1]) == 0
+    return template._replace(filled=template.filled & (first | ~which[:, None]))
 
 
 def join(state: VideoState, new: VideoState, video: int, first_track: int) -> VideoState:

@@ -3,7 +3,8 @@
 Of the first current frame the network is shown what the data says: the crop, and a previous mask
 with the errors of the augmentation. From there on it meets its own errors, as when it segments
 a video: previous mask, crop and memory of each later frame are made from what it has just
-predicted. The gradient stops between frames.
+predicted. The gradient stops between frames, or flows from a frame to those before it through the
+memory (previous masks and crops are made of labels, which have no gradient).
 """
 
 import functools
@@ -51,6 +52,7 @@ def clip_logits(
     batch: HostBatch,
     seen: TrainingBatch,
     augmentation: Mapping[str, Any],
+    through_time: bool = False,
 ) -> tuple[Float[Array, "t b n H W"], Float[Array, "t b n H W"]]:
     """Logits and target masks of all current frames of the clips.
 
@@ -61,6 +63,7 @@ def clip_logits(
         batch: clips of two current frames or more.
         seen: its first frames, augmented.
         augmentation: arguments of `augment.augment_each`.
+        through_time: whether the gradient of a frame reaches the frames before it.
     """
     sample = jax.vmap(functools.partial(later_frame, **augmentation), (0, 0, None, 0))
     valid = seen["valid"]
@@ -71,7 +74,9 @@ def clip_logits(
         return _Past(state, *found)
 
     def next_frame(past: _Past, number: Array) -> tuple[_Past, tuple[Logits, ObjectMasks]]:
-        answer = jax.lax.stop_gradient((past.logits, past.pooled))
+        answer = past.logits, past.pooled
+        if not through_time:
+            answer = jax.lax.stop_gradient(answer)
         state, _ = follow(model, past.state, *answer)
         image, target = sample(keys, batch, number, state.boxes[:, 0])
         size = past.logits.shape[2:]

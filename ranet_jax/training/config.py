@@ -77,6 +77,9 @@ class OptimizerConfig(Settings, section="optimizer"):
     backbone_lr_multiplier: float = number(
         0, 1000, "rate of the backbone relative to the others'; 0 freezes it", default=1.0
     )
+    through_time: bool = flag(
+        "True: the gradient of a frame of a clip reaches the frames before it", default=False
+    )
     grad_accum_steps: int = whole(
         1, 65_536, "microbatches that a batch is computed in, to save memory", default=1
     )

@@ -102,6 +102,7 @@ def make_step(
         augmentation=static,
         grad_accum_steps=config.optimizer.grad_accum_steps,
         freeze_backbone=config.optimizer.backbone_lr_multiplier == 0,
+        through_time=config.optimizer.through_time,
         processes=len({device.process_index for device in devices}),
     )
     program = jax.pmap(
@@ -126,6 +127,7 @@ def train_step(
     augmentation: Mapping[str, Any],
     grad_accum_steps: int,
     freeze_backbone: bool,
+    through_time: bool,
     processes: int,
 ) -> tuple[TrainState, TrainMetrics]:
     """One update from this device's part of a batch; needs the axis `AXIS` (see `make_step`)."""
@@ -135,6 +137,7 @@ def train_step(
         model=model,
         augmentation={**augmentation, **numbers["augmentation"]},
         freeze_backbone=freeze_backbone,
+        through_time=through_time,
     )
     gradients, sums = _accumulated(loss, state.params, keys, batch, grad_accum_steps)
     gradients, mean_loss = jax.lax.pmean((gradients, sums["loss"]), AXIS)
@@ -194,13 +197,13 @@ def network_logits(model: RANet, params: Params, seen: TrainingBatch) -> Logits:
     )
 
 
-def _loss(params, keys, batch, *, model, augmentation, freeze_backbone):
+def _loss(params, keys, batch, *, model, augmentation, freeze_backbone, through_time):
     seen = augment_each(keys, batch, **augmentation)
     if freeze_backbone:
         params = {**params, BACKBONE: jax.lax.stop_gradient(params[BACKBONE])}
     valid = seen["valid"]
     if "later_ids" in batch:
-        logits, targets = clip_logits(model, params, keys, batch, seen, augmentation)
+        logits, targets = clip_logits(model, params, keys, batch, seen, augmentation, through_time)
         # The frames of a clip count as examples of one batch.
         logits, targets = (x.reshape(-1, *x.shape[2:]) for x in (logits, targets))
         valid = jnp.tile(valid, (len(logits) // len(valid), 1))

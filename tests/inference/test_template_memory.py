@@ -114,27 +114,42 @@ def test_each_video_of_a_batch_has_its_own_memory(small, mode, ids):
     assert np.abs(beside - beside_again).max() > 0
 
 
-@pytest.mark.parametrize("mode", ["single", "multi"])
-def test_an_added_object_starts_with_an_empty_memory(small, mode):
+def test_an_added_object_starts_with_an_empty_memory(small):
     """Its first frame is the one it was added at; those there already keep what they remember."""
-    images, labels = drifting_squares(5, ids=(1, 2))
-    added = np.where(labels[2] == 2, 2, 0)
-    one = segmenter(small(mode=mode), 2, aggregation="argmax")
+    images, labels = drifting_squares(4, ids=(1, 2))
+    one = segmenter(small(mode="multi"), 2, aggregation="argmax")
     one.init(images[0], np.where(labels[0] == 1, 1, 0))
     one.step(images[1])
     one.step(images[2])
     before = jax.tree.map(np.asarray, one._state.template)
-    one.add_object(images[2], added)
+    one.add_object(images[2], np.where(labels[2] == 2, 2, 0))
     template = one._state.template
     for name, old in zip(template._fields, before, strict=True):
         np.testing.assert_array_equal(getattr(template, name)[:1], old)
     np.testing.assert_array_equal(template.filled, [[True, True, False], [True, False, False]])
-    alone = segmenter(small(mode=mode), 2, aggregation="argmax")
-    alone.init(images[2], added)
-    for image in images[3:]:
-        one.step(image)
-        alone.step(image)
+    one.step(images[3])
     np.testing.assert_array_equal(one._state.template.filled[1], [True, True, False])
+
+
+def test_a_single_object_network_remembers_where_an_object_is_alone(small):
+    """Not in a video of several, from the first step or from the one after another was added."""
+    images, labels = drifting_squares(4, ids=(1, 2))
+    alone = [np.where(one == 1, 1, 0) for one in labels]
+    one = segmenter(small(), 1)
+    one.init([images[0], images[0]], [alone[0], labels[0]])
+    one.step([images[1], images[1]])
+    filled = one._state.template.filled.reshape(2, 2, 2)
+    np.testing.assert_array_equal(filled[:, 0], [[True, True], [True, False]])
+    one.add_object(images[1], labels[1] - alone[1], video=0)
+    maps = []
+    for memory in (1, 0):
+        if memory == 0:
+            one = segmenter(small(), 0)
+            one.init([images[0], images[0]], [alone[0], labels[0]])
+            one.step([images[1], images[1]])
+        one.step([images[2], images[2]])
+        maps.append(one.probability_maps(1))
+    np.testing.assert_allclose(maps[0][2], maps[1][2], atol=1e-5)
 
 
 def test_memory_changes_what_is_found_from_the_second_frame_on(small):

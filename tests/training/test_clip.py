@@ -101,7 +101,7 @@ def test_images_move_further_with_every_frame(clips):
     assert changed[0][1] == changed[1][1] == 0, "a video's motion is its own"
 
 
-def in_a_plain_loop(model, params, batch, seen):
+def in_a_plain_loop(model, params, batch, seen, through_time):
     """Template and frames one after the other, with nothing of `clip` but the sampling."""
     apply = functools.partial(model.apply, {"params": params})
     template = apply(seen["template_image"], seen["template_masks"], method="encode_template")
@@ -112,7 +112,8 @@ def in_a_plain_loop(model, params, batch, seen):
     logits, pooled = apply(template, image, previous, valid, method="segment_and_pool")
     results = [(logits, target)]
     for number in (1, 2):
-        logits, pooled = jax.lax.stop_gradient((logits, pooled))
+        if not through_time:
+            logits, pooled = jax.lax.stop_gradient((logits, pooled))
         labels = (uncrop_all(jax.nn.sigmoid(logits), boxes)[:, 0] > 0.5).astype(jnp.uint8)
         template = remember(template, pooled, jax.nn.sigmoid(logits), 1, jnp.ones(2, bool))
         boxes = mask_boxes(labels > 0)
@@ -140,14 +141,23 @@ def test_frames_of_a_clip_are_those_of_a_plain_loop(clips, seen, monkeypatch):
         gradients, values = jax.jit(jax.grad(loss, has_aux=True))(params)
         return gradients, *values
 
-    def clip_logits(params):
-        return clip.clip_logits(model, params, KEYS, clips, seen, VIEWS)
+    def plain(params, through_time=False):
+        return in_a_plain_loop(model, params, clips, seen, through_time)
 
-    expected = results(lambda params: in_a_plain_loop(model, params, clips, seen))
-    written_out = results(clip_logits)
+    def clip_logits(params, through_time=False):
+        return clip.clip_logits(model, params, KEYS, clips, seen, VIEWS, through_time)
+
+    stopped = results(plain)
+    flowing = results(functools.partial(plain, through_time=True))
+    norms = [np.linalg.norm(jax.tree.leaves(one[0])[0]) for one in (stopped, flowing)]
+    assert abs(norms[1] / norms[0] - 1) > 1e-2, "the memory has a gradient"
+    pairs = [
+        (results(clip_logits), stopped),
+        (results(functools.partial(clip_logits, through_time=True)), flowing),
+    ]
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    looped = results(clip_logits)
-    for ours in (written_out, looped):
+    pairs.append((results(clip_logits), stopped))
+    for ours, expected in pairs:
         np.testing.assert_array_equal(ours[2], expected[2])
         np.testing.assert_allclose(ours[1], expected[1], atol=5e-3)
         for one, other in zip(*map(jax.tree.leaves, (ours[0], expected[0])), strict=True):
