@@ -45,7 +45,7 @@ class ModelConfig(Record, section="model"):
         get_args(ScoreGradient), "how the ranking learns", default="straight_through"
     )
     aggregation: Aggregation = choice(
-        get_args(Aggregation), "how objects share out a frame", default="softmax"
+        get_args(Aggregation), "how objects become one label a pixel", default="softmax"
     )
     memory: int = whole(
         0, 64, "earlier frames to match with, beside the first (the paper's: 0)", default=0

@@ -3,8 +3,8 @@
     config = read("configs/tiny.py", ["--config.steps=500"])
     config.data.height, config.optimizer.learning_rate
 
-A setting is declared here (those of `data` in `data_pipelines/`), gets its value in
-`configs/paper.py`, and is read where it has its effect.
+A setting is declared here (those of `data` in `data_pipelines/`, of `model` in `checkpoints/`),
+gets its value in `configs/paper.py`, and is read where it has its effect.
 """
 
 import dataclasses
