@@ -87,3 +87,20 @@ def open_topology(target: str) -> Sequence[jax.Device]:
     except jax.errors.JaxRuntimeError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"The slice {name}:{shape} cannot be compiled for: {reason}") from error
+
+
+def compile_program(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    """Compiles for devices of `open_topology`, past the cache of compiled programs.
+
+    Without the devices a program can be put into that cache, and not be read from it again.
+    """
+    from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+    enabled = jax.config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    reset_cache()  # it remembers whether it is in use
+    try:
+        return lowered.compile()
+    finally:
+        jax.config.update("jax_enable_compilation_cache", enabled)
+        reset_cache()

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ranet_jax.array_typing import Size
 from ranet_jax.benchmarks import parts
-from ranet_jax.benchmarks.chips import CHIPS, GPUS, open_topology, parse_target
+from ranet_jax.benchmarks.chips import CHIPS, GPUS, compile_program, open_topology, parse_target
 from ranet_jax.benchmarks.hlo import Cost, costs, read_program
 from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
 from ranet_jax.errors import InputError
@@ -111,7 +111,7 @@ def trace_step(
 
 def _compile(traced: jax.stages.Traced, chip: str) -> dict[str, Any]:
     start = time.perf_counter()
-    compiled = traced.lower().compile()
+    compiled = compile_program(traced.lower())
     seconds = time.perf_counter() - start
     computed = list(parts.operations(traced.jaxpr.jaxpr))
     found = describe_program(compiled, computed, chip)
@@ -169,11 +169,12 @@ def _by_part(
 
 
 def _by_kind(found: Iterable[Cost]) -> dict[str, int]:
-    """Cycles by what stands last in the name of an operation."""
+    """Cycles by what stands last in the name of an operation; of what has none, what it does."""
     kinds = defaultdict(int)
     for cost in found:
         if cost.cycles:
-            kinds[cost.instruction.op_name.rsplit("/", 1)[-1] or "unnamed"] += cost.cycles
+            each = cost.instruction
+            kinds[each.op_name.rsplit("/", 1)[-1] if each.own else each.opcode] += cost.cycles
     return dict(sorted(kinds.items(), key=lambda kind: -kind[1]))
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ranet_jax.benchmarks.chips import CHIPS, GIB, open_topology, parse_target
+from ranet_jax.benchmarks.chips import CHIPS, GIB, compile_program, open_topology, parse_target
 from ranet_jax.benchmarks.compile_for import describe_program, print_parts
 from ranet_jax.benchmarks.hlo import costs, read_program
 from ranet_jax.errors import InputError
@@ -94,7 +94,7 @@ def _compile(config: TrainConfig, examples: int, devices: list[jax.Device]) -> A
     lowered = lower_step(config, examples, devices)
     start = time.perf_counter()
     try:
-        program = lowered.compile()
+        program = compile_program(lowered)
         used = planned_bytes(program)
     except jax.errors.JaxRuntimeError as error:
         program, used = None, memory_asked_for(str(error))

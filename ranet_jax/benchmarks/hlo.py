@@ -15,6 +15,7 @@ _ARRAY = re.compile(r"([a-z]\w*)\[([\d,]*)\](?:\{([\d,]*)((?::[^}]*)?)\})?")
 _TILE = re.compile(r":T\(([\d,]+)\)")
 _CYCLES = re.compile(r'"estimated_cycles":"?(\d+)')
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_CONDITION = re.compile(r"condition=%?([\w.-]+)")
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
 _CALLED = re.compile(r"(?:calls|body|to_apply|branch_computations)=(?:\{([^}]*)\}|%?([\w.-]+))")
 # These name memory that is there already.
@@ -24,13 +25,23 @@ _COLLECTIVES = {"all-reduce", "all-gather", "reduce-scatter", "all-to-all", "col
 
 
 class Instruction(NamedTuple):
-    """One line of a computation; `attributes` is whatever follows the operands."""
+    """One line of a computation.
+
+    Attributes:
+        name: in the text.
+        opcode: what it does.
+        shape: type and layout of its result.
+        operands: their names; of a parameter its number, of a constant its value.
+        attributes: whatever follows the operands.
+        own: whether it has an operation's name, and not that of what reads it.
+    """
 
     name: str
     opcode: str
     shape: str
     operands: tuple[str, ...]
     attributes: str
+    own: bool = True
 
     @property
     def op_name(self) -> str:
@@ -91,8 +102,8 @@ def _instruction(name: str, text: str) -> Instruction:
     opcode, _, rest = text[shape_end:].strip().partition("(")
     end = _closing("(" + rest, 0) - 1
     operands = re.findall(r"%([\w.-]+)", rest[:end])
-    if opcode == "parameter":
-        operands = [rest[:end]]  # its number
+    if opcode in ("parameter", "constant"):
+        operands = [rest[:end]]  # its number, its value
     return Instruction(name, opcode, text[:shape_end], tuple(operands), rest[end + 1 :])
 
 
@@ -112,14 +123,12 @@ def costs(program: Program) -> Iterator[Cost]:
 
 
 def _costs(program: Program, computation: str, times: int) -> Iterator[Cost]:
-    instructions = program.computations.get(computation, ())
+    instructions = _named(program.computations.get(computation, ()))
     shapes = {each.name: each.shape for each in instructions}
     for each in instructions:
         if each.opcode == "while":
-            trips = _TRIPS.search(each.attributes)
-            repeated = times * int(trips[1] if trips else 1)
             for called in each.called:
-                yield from _costs(program, called, repeated)
+                yield from _costs(program, called, times * _turns(program, each))
         elif each.opcode in ("call", "async-start"):
             for called in each.called:
                 yield from _costs(program, called, times)
@@ -140,8 +149,38 @@ def _costs(program: Program, computation: str, times: int) -> Iterator[Cost]:
             )
 
 
+def _named(instructions: Sequence[Instruction]) -> list[Instruction]:
+    """What has no name gets that of the first instruction that reads it.
+
+    The compiler names no copies that it makes for what comes next.
+    """
+    users: dict[str, str] = {}
+    named = []
+    for each in reversed(instructions):
+        op_name = each.op_name or users.get(each.name, "")
+        if not each.op_name and op_name:
+            each = each._replace(attributes=f'{each.attributes}, op_name="{op_name}"', own=False)
+        for operand in each.operands:
+            users[operand] = op_name
+        named.append(each)
+    return named[::-1]
+
+
+def _turns(program: Program, loop: Instruction) -> int:
+    """How often a loop turns: as its condition compares with; 1 where that is not known."""
+    if found := _TRIPS.search(loop.attributes):
+        return int(found[1])
+    condition = _CONDITION.search(loop.attributes)
+    inside = program.computations.get(condition[1] if condition else "", ())
+    bounds = [i.operands[0] for i in inside if i.opcode == "constant" and i.shape.startswith("s32")]
+    return int(bounds[0]) if len(bounds) == 1 else 1
+
+
 def _moved(program: Program, instruction: Instruction, shapes: Mapping[str, str]) -> int:
     """Bytes of operands and results; of what is only sliced, the slices."""
+    result = instruction.shape
+    if instruction.opcode == "copy-start":  # a tuple that names the source, too
+        result = result[1 : result.index("}") + 1]
     operands = [shapes.get(name, "") for name in instruction.operands]
     whole = [padded_bytes(shape) for shape in operands]
     if instruction.opcode in _SLICES:
@@ -149,7 +188,7 @@ def _moved(program: Program, instruction: Instruction, shapes: Mapping[str, str]
     if instruction.opcode == "fusion":
         inside = program.computations.get(next(iter(instruction.called), ""), ())
         whole = [_read(inside, place, size) for place, size in enumerate(whole)]
-    return sum(whole) + padded_bytes(instruction.shape)
+    return sum(whole) + padded_bytes(result)
 
 
 def _read(inside: Sequence[Instruction], place: int, size: int) -> int:

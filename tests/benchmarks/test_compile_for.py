@@ -33,13 +33,16 @@ PROGRAM = """HloModule jit_f, is_scheduled=true
 }
 
 %cond (state: (s32[], bf16[4,8,16])) -> pred[] {
-  ROOT %less = pred[]{:T(512)} constant(false)
+  %turns = s32[]{:T(128)} constant(22)
+  ROOT %less = pred[]{:T(512)} compare(%state, %turns), direction=LT
 }
 
 ENTRY %main (x: f32[100]) -> f32[100] {
-  %x = f32[100]{0:T(128)} parameter(0), metadata={op_name="x"}
-  %while = (s32[]{:T(128)}, bf16[4,8,16]{2,1,0:T(8,128)(2,1)}) while(%x), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"22"}}
-  %sum = f32[100]{0:T(128)} all-reduce(%x), replica_groups={{0,1}}, to_apply=%cond, metadata={op_name="jit(f)/psum"}
+  %x = f32[100]{0:T(128)} parameter(0)
+  %copy = (f32[100]{0:T(128)S(1)}, f32[100]{0:T(128)}, u32[]{:S(2)}) copy-start(%x), backend_config={}
+  %while = (s32[]{:T(128)}, bf16[4,8,16]{2,1,0:T(8,128)(2,1)}) while(%x), condition=%cond, body=%body
+  %copied = f32[100]{0:T(128)S(1)} copy-done(%copy)
+  %sum = f32[100]{0:T(128)} all-reduce(%copied), replica_groups={{0,1}}, to_apply=%cond, metadata={op_name="jit(f)/psum"}
   ROOT %last = f32[100]{0:T(128)} fusion(%sum), kind=kLoop, calls=%fused.1, metadata={op_name="jit(f)/transpose(jvp(RANet))/pyramid/level3/mul"}, backend_config={"estimated_cycles":"500"}
 }
 """  # noqa: E501
@@ -47,12 +50,15 @@ ENTRY %main (x: f32[100]) -> f32[100] {
 
 def test_a_loop_costs_as_often_as_it_turns():
     found = {cost.instruction.name: cost for cost in costs(read_program(PROGRAM))}
-    assert set(found) == {"fusion.1", "sum", "last"}
+    assert set(found) == {"copy", "fusion.1", "copied", "sum", "last"}
     assert found["fusion.1"].cycles == 22 * 1000 and found["fusion.1"].times == 22
     # Of the stack it reads one slice: 8 rows of 128 lanes, two bytes each; as much it writes.
     assert found["fusion.1"].moved == 22 * 2 * (8 * 128 * 2)
     assert found["last"].cycles == 500 and found["last"].moved == 2 * 128 * 4
     assert found["sum"].sent == 400 and found["last"].sent == 0
+    # A copy that the compiler made is named after what reads it; only its source is far away.
+    assert found["copy"].instruction.op_name == "jit(f)/psum" and not found["copy"].instruction.own
+    assert found["copy"].moved == 128 * 4 and found["copied"].moved == 0
     assert parts.part_of(found["fusion.1"].instruction.op_name) == "backbone stage3"
 
 
@@ -195,7 +201,9 @@ def test_a_chip_that_is_not_there_is_compiled_for(small, tmp_path, capsys):
 @needs_compiler
 def test_the_step_of_a_slice_is_compiled(small_config, capsys, monkeypatch):
     monkeypatch.setattr(compile_training, "MAX_EXAMPLES", 2)  # nothing more to compile
-    found = compile_training.compile_training(small_config("data.batch_size=16"), "v5e:4x4")
+    found = compile_training.compile_training(
+        small_config("--config.data.batch_size=16"), "v5e:4x4"
+    )
     assert found["sent"] > 4 * 500_000, "gradients of every parameter"
     assert (found["examples"], found["largest"]) == (1, 1)
     assert "16 chips, 4 hosts" in (said := capsys.readouterr().out)
