@@ -9,7 +9,7 @@ from PIL import Image
 
 from data_pipelines.loader import Batch, Loader
 from ranet_jax.io import overlays
-from ranet_jax.io.palette import overlay_palette
+from ranet_jax.io.palette import id_palette
 
 COLUMNS = ("template", "current frame", "previous mask", "target")
 
@@ -77,7 +77,7 @@ def _tint(image: np.ndarray, masks: np.ndarray, opacity: float = 0.5) -> np.ndar
     """The image in [0, 1] with each mask in its color."""
     for slot, mask in enumerate(masks, 1):
         weight = opacity * mask[..., None]
-        image = image * (1 - weight) + weight * overlay_palette()[slot] / 255
+        image = image * (1 - weight) + weight * id_palette()[slot] / 255
     return image
 
 

@@ -19,7 +19,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import results, runner, summary
 from ranet_jax.evaluation.davis import SPLITS, Video, read_split
 from ranet_jax.evaluation.machine import hardware, usable_cores, versions
-from ranet_jax.inference.video import VideoSegmenter
+from ranet_jax.inference.tracking import VideoSegmenter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,8 @@ from PIL import Image
 from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.demo.clip import Clip, render_clip, write_clip
 from ranet_jax.errors import InputError
-from ranet_jax.inference.video import VideoSegmenter, segment_video
+from ranet_jax.inference.tracking import VideoSegmenter
+from ranet_jax.inference.video import segment_video
 from ranet_jax.io.atomic import make_output_folder, replacing
 from ranet_jax.io.masks import read_mask
 from ranet_jax.io.overlays import contact_sheet, overlay

@@ -9,7 +9,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation.davis import Dataset, Video, object_ids, read_labels
 from ranet_jax.evaluation.results import Timing
 from ranet_jax.inference.object_ids import BUCKETS, bucket
-from ranet_jax.inference.video import VideoSegmenter, track_batch
+from ranet_jax.inference.tracking import VideoSegmenter, track_batch
 from ranet_jax.io.atomic import replacing_folder
 from ranet_jax.io.result_writer import ResultWriter, result_writer
 from ranet_jax.io.video_reader import image_frames, read_ahead

@@ -17,7 +17,7 @@ from ranet_jax.evaluation import results, scoring
 from ranet_jax.evaluation.batches import group_videos, segment_group
 from ranet_jax.evaluation.davis import Dataset, Video
 from ranet_jax.evaluation.scoring import Scores
-from ranet_jax.inference.video import VideoSegmenter
+from ranet_jax.inference.tracking import VideoSegmenter
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json, write_record
 
 

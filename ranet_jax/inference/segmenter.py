@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float
@@ -18,29 +17,23 @@ from ranet_jax.array_typing import HostFrame, HostMask, Params
 from ranet_jax.checkpoints.checkpoint import load, resolve, trained_at
 from ranet_jax.errors import InputError
 from ranet_jax.inference import state
-from ranet_jax.inference.letterbox import (
-    Letterbox,
-    letterbox,
-    letterbox_labels,
-    unletterbox,
-    unletterbox_largest,
-)
+from ranet_jax.inference.editing import EditableVideos
+from ranet_jax.inference.letterbox import Letterbox, letterbox_labels
 from ranet_jax.inference.object_ids import (
     bucket,
-    check_count,
     check_frame,
     check_mask,
-    describe_size,
     object_ids,
     slot_labels,
 )
+from ranet_jax.inference.video_batch import VideoBatch
 from ranet_jax.models.aggregation import Aggregation
 from ranet_jax.models.ranet import RANet
 
 NETWORK_SIZE = (480, 864)
 
 
-class Segmenter:
+class Segmenter(EditableVideos):
     """Follows the objects of videos.
 
     One video: `init(frame, mask)`, then `step(frame)` gives its labels. Several videos in one
@@ -49,6 +42,9 @@ class Segmenter:
 
     Memory does not grow with the number of frames. A step is compiled once for each bucket of 1, 2,
     4, 8 or 16 objects (and each number of videos), whatever the sizes of the frames.
+
+    Between two steps objects can be added, corrected and removed, and one can go back to an earlier
+    frame: see `EditableVideos`.
     """
 
     def __init__(
@@ -92,8 +88,7 @@ class Segmenter:
         self._size, self._frame_scale = tuple(size), frame_scale
         self._frame_size = size[0] * frame_scale, size[1] * frame_scale
         self._devices = list(devices or jax.local_devices()[:1])
-        self._state: state.VideoState | None = None
-        self._values, self._given = None, []
+        self._state = None
 
     @classmethod
     def load(
@@ -129,8 +124,8 @@ class Segmenter:
             InputError: if a frame or mask has another type or size, or a mask is empty or has too
                 many objects.
         """
-        self._batched = not isinstance(frame, np.ndarray)
-        frames, masks = (list(frame), list(mask)) if self._batched else ([frame], [mask])
+        listed = not isinstance(frame, np.ndarray)
+        frames, masks = (list(frame), list(mask)) if listed else ([frame], [mask])
         if len(frames) != len(masks) or not frames:
             raise InputError(
                 f"There are {len(frames)} first frames for {len(masks)} masks; give as many of "
@@ -141,13 +136,23 @@ class Segmenter:
             check_mask(one_mask, one_frame)
         ids = [object_ids(m) for m in masks]
         most = bucket(max(map(len, ids)))
-        count, self._slots = (most, 1) if self._model.mode == "single" else (1, most)
-        self._geometries = [Letterbox.of(f.shape[:2], self._frame_size) for f in frames]
+        tracks, slots = (most, 1) if self._model.mode == "single" else (1, most)
+        self._batch = VideoBatch(
+            tuple(Letterbox.of(f.shape[:2], self._frame_size) for f in frames),
+            tuple(dict(enumerate(found, 1)) for found in ids),
+            slots,
+            listed,
+        )
         self._share_devices(len(frames))
-        # Which user's id each slot label stands for; label 0 is the background.
-        self._ids = [dict(enumerate(found, 1)) for found in ids]
-        self._state = self._start(frames, masks, ids, self._geometries, count)
-        self._values, self._given = None, masks
+        labels = [
+            letterbox_labels(slot_labels(m, i), g)
+            for m, i, g in zip(masks, ids, self._batch.geometries, strict=True)
+        ]
+        used = np.array([[slot < len(i) for slot in range(tracks * slots)] for i in ids])
+        fitted = self._batch.fit(frames, self._frame_size)
+        valid = used.reshape(len(frames), tracks, slots)
+        self._state = self._start(fitted, np.stack(labels), valid)
+        self._values, self._valued, self._given = None, self._batch, masks
 
     def step(
         self, frame: HostFrame | Sequence[HostFrame | None]
@@ -165,64 +170,27 @@ class Segmenter:
             InputError: if there was no `init`, or a frame has another type or size.
         """
         self._require_init()
-        frames = list(frame) if self._batched else [frame]
-        self._check_frames(frames)
-        fitted = np.stack(
-            [
-                np.zeros((*self._frame_size, 3), np.uint8) if f is None else letterbox(f, geometry)
-                for f, geometry in zip(frames, self._geometries, strict=True)
-            ]
-        )
-        fitted = jax.device_put(fitted, self._by_video)
+        frames = list(frame) if self._batch.listed else [frame]
+        self._batch.check_frames(frames)
+        fitted = jax.device_put(self._batch.fit(frames, self._frame_size), self._by_video)
         with jax.transfer_guard("disallow"):  # one frame goes there, its labels come back
             self._state, labels, self._values = state.advance(
                 self._model, self._params, self._state, fitted, self._size
             )
             labels = jax.device_get(labels)
+        self._valued = self._batch
         results = [
-            None if f is None else self._result(video, labels[video])
+            None if f is None else self._batch.user_labels(video, labels[video], self._values)
             for video, f in enumerate(frames)
         ]
-        return results if self._batched else results[0]
-
-    def add_object(self, frame: HostFrame, mask: HostMask, video: int = 0) -> None:
-        """Starts following further objects from the frame that was segmented last.
-
-        They get a template of their own, from this frame, and take their pixels from the objects
-        already there.
-
-        Args:
-            frame: the frame given to the last `step` (or `init`), RGB, uint8.
-            mask: integer ids of the new objects alone, 0 elsewhere.
-            video: its place in the batch.
-
-        Raises:
-            InputError: if there was no `init`, an id is in use, the objects are more than 16 in
-                all, or the frame or mask has another type or size.
-        """
-        self._require_init()
-        self._check_frames([frame if v == video else None for v in range(len(self._geometries))])
-        check_mask(mask, frame)
-        added, present = object_ids(mask), self._ids[video]
-        if taken := sorted(set(added) & set(present.values())):
-            raise InputError(
-                f"Object id {taken[0]} is followed already; give the new object another id."
-            )
-        check_count(len(added) + len(present))
-        valid = np.asarray(self._state.valid[video])
-        first = int(np.flatnonzero(valid.any(axis=1))[-1]) + 1
-        needed = -(-len(added) // self._slots)
-        if first + needed > valid.shape[0]:
-            self._state = state.with_tracks(self._state, bucket(first + needed))
-        new = self._start([frame], [mask], [added], [self._geometries[video]], needed)
-        self._state = state.join(self._state, new, video, first)
-        self._ids[video] = present | dict(enumerate(added, first * self._slots + 1))
+        return results if self._batch.listed else results[0]
 
     def probability_maps(self, video: int = 0) -> dict[int, Float[np.ndarray, "height width"]]:
         """For each id the value in [0, 1] that it has at every pixel of the latest frame.
 
         With `softmax` these are probabilities that add up to 1 with the background's; with
-        `argmax` each object's own. Of the first frame they are the given mask: 0 or 1.
+        `argmax` each object's own. Of the first frame they are the given mask: 0 or 1. Objects that
+        joined in the latest frame have none.
 
         Raises:
             InputError: if there was no `init`.
@@ -230,11 +198,8 @@ class Segmenter:
         self._require_init()
         if self._values is None:
             mask = self._given[video]
-            return {id_: np.float32(mask == id_) for id_ in self._ids[video].values()}
-        values, geometry = np.asarray(self._values[video]), self._geometries[video]
-        # An object added since then has no slot in these values yet.
-        followed = {slot: id_ for slot, id_ in self._ids[video].items() if slot < len(values)}
-        return {id_: unletterbox(values[slot], geometry) for slot, id_ in followed.items()}
+            return {id_: np.float32(mask == id_) for id_ in self._batch.ids[video].values()}
+        return self._valued.user_values(video, np.asarray(self._values[video]), self._batch)
 
     def _share_devices(self, videos: int) -> None:
         """Splits the batch axis of frames and state over the devices; all have all parameters."""
@@ -244,51 +209,11 @@ class Segmenter:
         self._everywhere = NamedSharding(mesh, PartitionSpec())
         self._params = jax.device_put(self._params, self._everywhere)
 
-    def _start(
-        self, frames, masks, ids, geometries: list[Letterbox], count: int
-    ) -> state.VideoState:
-        """Encodes first frames: `count` tracks in each video, slots filled with `ids` in order."""
-        labels = [
-            letterbox_labels(slot_labels(m, i), g)
-            for m, i, g in zip(masks, ids, geometries, strict=True)
-        ]
-        fitted = [letterbox(image, g) for image, g in zip(frames, geometries, strict=True)]
-        used = np.array([[slot < len(i) for slot in range(count * self._slots)] for i in ids])
-        valid = used.reshape(len(frames), count, self._slots)
-        # One video added to a batch cannot be split; every device starts it.
-        placement = self._by_video if len(frames) == len(self._geometries) else self._everywhere
-        inputs = jax.device_put((np.stack(fitted), np.stack(labels), valid), placement)
+    def _start(self, frames, labels, valid) -> state.VideoState:
+        """Encodes first frames, on the host and fitted, with slot labels and slots in use."""
+        # One video of a batch cannot be split; every device starts it.
+        whole = len(frames) == len(self._batch.geometries)
+        inputs = jax.device_put(
+            (frames, labels, valid), self._by_video if whole else self._everywhere
+        )
         return state.start(self._model, self._params, *inputs, self._size)
-
-    def _require_init(self) -> None:
-        if self._state is None:
-            raise InputError("There is no video yet; call init with its first frame and mask.")
-
-    def _check_frames(self, frames: list[HostFrame | None]) -> None:
-        """A frame, or None, for every video, of the size of its first frame."""
-        if len(frames) != len(self._geometries):
-            raise InputError(
-                f"There are {len(frames)} frames for {len(self._geometries)} videos; "
-                "give one for each."
-            )
-        for one, geometry in zip(frames, self._geometries, strict=True):
-            if one is None:
-                continue
-            check_frame(one)
-            if one.shape[:2] != geometry.original:
-                raise InputError(
-                    f"The frame is {describe_size(one.shape)} and the first one was "
-                    f"{describe_size(geometry.original)}; all frames of a video need the same size."
-                )
-
-    def _result(self, video: int, labels: np.ndarray) -> HostMask:
-        geometry, ids = self._geometries[video], self._ids[video]
-        if geometry.resized == geometry.original:
-            labels = labels[geometry.window]
-        else:
-            # Only the slots in use are worth the transfer and the resizing.
-            values = np.asarray(self._values[video, jnp.asarray([0, *ids])])
-            labels = np.array([0, *ids], np.uint8)[unletterbox_largest(values, geometry)]
-        table = np.zeros(256, np.int32)
-        table[list(ids)] = list(ids.values())
-        return table[labels]

@@ -66,7 +66,7 @@ def start(
         valid: which slots of which tracks hold an object.
         size: height and width of the network's input; the frames' if None.
     """
-    boxes = _boxes(labels, valid)
+    boxes = track_boxes(labels, valid)
     images = _crop_frames(frames, boxes, size)
     masks = crop_masks(labels, boxes, valid, size)
     template = model.apply({"params": params}, images, masks, method="encode_template")
@@ -133,7 +133,7 @@ def follow(
         if model.mode == "single":
             alone = jnp.sum(state.valid, axis=(1, 2)) == 1
             template = _without_memory(template, ~jnp.repeat(alone, tracks))
-    boxes = _boxes(labels, state.valid)
+    boxes = track_boxes(labels, state.valid)
     return VideoState(template, state.valid, labels, boxes, number), values
 
 
@@ -152,11 +152,17 @@ def _remember(
     """Frame `number` into slot 1, and every fifth frame into one of the others, in turn."""
     always = jnp.ones(number.shape, bool)
     template = remember(template, pooled, masks, 1, always)
-    others = template.filled.shape[1] - 2
-    if not others:
+    templates = template.filled.shape[1]
+    if templates == 2:
         return template
+    slot = slot_in_turn(number, templates)
+    return remember(template, pooled, masks, slot, slot > 0)
+
+
+def slot_in_turn(number: Int[Array, "*b"], templates: int) -> Int[Array, "*b"]:
+    """The memory slot from 2 on that frame `number` goes to; 0 for one that goes to none."""
     turn, rest = jnp.divmod(number, MEMORY_INTERVAL)
-    return remember(template, pooled, masks, 2 + (turn - 1) % others, rest == 0)
+    return jnp.where((rest == 0) & (turn > 0), 2 + (turn - 1) % (templates - 2), 0)
 
 
 def _without_memory(template: EncodedTemplate, which: Bool[Array, " b"]) -> EncodedTemplate:
@@ -164,52 +170,12 @@ def _without_memory(template: EncodedTemplate, which: Bool[Array, " b"]) -> Enco
     return template._replace(filled=template.filled & (first | ~which[:, None]))
 
 
-def join(state: VideoState, new: VideoState, video: int, first_track: int) -> VideoState:
-    """Writes a one-video state into a video's empty tracks, from `first_track` on.
-
-    Where the new labels are not 0 they replace the video's.
-    """
-    videos, tracks, slots = state.valid.shape
-    count = new.valid.shape[1]
-    added = new.labels[0]
-    labels = jnp.where(added > 0, added + first_track * slots, state.labels[video])
-    rows = video * tracks + first_track + jnp.arange(count)
-    put = slice(first_track, first_track + count)
-    return VideoState(
-        jax.tree.map(lambda old, own: old.at[rows].set(own), state.template, new.template),
-        state.valid.at[video, put].set(new.valid[0]),
-        state.labels.at[video].set(labels.astype(jnp.uint8)),
-        state.boxes.at[video, put].set(new.boxes[0]),
-        state.number,
-    )
-
-
-def with_tracks(state: VideoState, tracks: int) -> VideoState:
-    """The same state with room for more tracks; they are empty and see the whole frame."""
-    videos, present, slots = state.valid.shape
-    added = tracks - present
-    whole = jnp.asarray([0, 0, *state.labels.shape[1:]], state.boxes.dtype)
-
-    def widen(x: Array) -> Array:
-        x = x.reshape(videos, present, *x.shape[1:])
-        wide = jnp.pad(x, [(0, 0), (0, added)] + [(0, 0)] * (x.ndim - 2))
-        return wide.reshape(videos * tracks, *x.shape[2:])
-
-    return VideoState(
-        jax.tree.map(widen, state.template),
-        jnp.concatenate([state.valid, jnp.zeros((videos, added, slots), bool)], axis=1),
-        state.labels,
-        jnp.concatenate([state.boxes, jnp.broadcast_to(whole, (videos, added, 4))], axis=1),
-        state.number,
-    )
-
-
 def _slot_labels(valid: Bool[Array, "v g n"]) -> Int[Array, "g n"]:
     _, tracks, slots = valid.shape
     return 1 + jnp.arange(tracks * slots).reshape(tracks, slots)
 
 
-def _boxes(labels: VideoLabels, valid: Bool[Array, "v g n"]) -> Int[Array, "v g 4"]:
+def track_boxes(labels: VideoLabels, valid: Bool[Array, "v g n"]) -> Int[Array, "v g 4"]:
     """The box of each track: around all of its objects."""
     slots = _slot_labels(valid)
     first, last = slots[None, :, :1, None], slots[None, :, -1:, None]

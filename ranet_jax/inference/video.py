@@ -1,95 +1,24 @@
-"""The loop over the frames of a video, and a whole video from files to files."""
+"""A whole video from files to files."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
-from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
+from ranet_jax.inference.both_ways import backward_frames, vanishing
+from ranet_jax.inference.tracking import Masks, Removals, TrackedFrame, VideoSegmenter, track
 from ranet_jax.io.atomic import make_output_folder
+from ranet_jax.io.frame_folder import extracted, frame_names, part
 from ranet_jax.io.masks import read_mask
-from ranet_jax.io.result_writer import result_writer
-from ranet_jax.io.video_reader import NamedFrame, Video, open_video
+from ranet_jax.io.result_writer import result_writer, write_overlay
+from ranet_jax.io.video_reader import Video, open_video
 
 _DEFAULT_FPS = 24.0
-
-TrackedFrame = tuple[str, HostFrame, HostMask]
-# The mask of the first frame, or masks by the names of their frames.
-Masks = HostMask | Mapping[str, HostMask]
-
-
-class VideoSegmenter(Protocol):
-    """Follows the objects of several videos at once, as `inference.segmenter.Segmenter` does."""
-
-    def init(self, frame: list[HostFrame], mask: list[HostMask]) -> object: ...  # noqa: D102
-
-    def step(  # noqa: D102
-        self, frame: list[HostFrame | None]
-    ) -> Sequence[HostMask | None]: ...
-
-    def add_object(self, frame: HostFrame, mask: HostMask, video: int) -> object: ...  # noqa: D102
-
-    def probability_maps(self, video: int = 0) -> dict[int, np.ndarray]: ...  # noqa: D102
-
-
-def track(
-    segmenter: VideoSegmenter, frames: Iterable[NamedFrame], masks: Masks
-) -> Iterator[TrackedFrame]:
-    """Segments a video frame by frame.
-
-    Args:
-        segmenter: starts anew here.
-        frames: names and frames, uint8 [H, W, 3].
-        masks: ids [H, W] of the first frame; or masks by frame name, of which the first frame needs
-            one, and a later one shows the objects that are new there.
-
-    Yields:
-        Name, frame and ids [H, W] of every frame, the first included.
-
-    Raises:
-        InputError: there is no frame, no mask of the first one, or what the segmenter refuses.
-    """
-    for (tracked,) in track_batch(segmenter, [frames], [masks]):
-        yield tracked
-
-
-def track_batch(
-    segmenter: VideoSegmenter, videos: Sequence[Iterable[NamedFrame]], masks: Sequence[Masks]
-) -> Iterator[list[TrackedFrame | None]]:
-    """Segments videos side by side; see `track`.
-
-    Yields:
-        For every time step what `track` yields for each video; None for one that has ended.
-    """
-    streams = [iter(video) for video in videos]
-    current = [next(stream, None) for stream in streams]
-    if not all(current):
-        raise InputError("A video has no frames; give one with a frame at least.")
-    given = [
-        mask if isinstance(mask, Mapping) else {name: mask}
-        for mask, (name, _) in zip(masks, current, strict=True)
-    ]
-    if missing := [name for (name, _), m in zip(current, given, strict=True) if name not in m]:
-        raise InputError(f"The first frame, {missing[0]}, has no mask; give one of every object.")
-    labels = [m[name] for (name, _), m in zip(current, given, strict=True)]
-    segmenter.init([frame for _, frame in current], labels)
-    while True:
-        yield [item and (*item, found) for item, found in zip(current, labels, strict=True)]
-        current = [item and next(s, None) for item, s in zip(current, streams, strict=True)]
-        if not any(current):
-            return
-        labels = list(segmenter.step([item and item[1] for item in current]))
-        for index, item in enumerate(current):
-            if item and item[0] in given[index]:
-                added = given[index][item[0]]
-                segmenter.add_object(item[1], added, index)
-                labels[index] = np.where(added > 0, added, labels[index])
 
 
 @dataclass(frozen=True)
@@ -111,54 +40,140 @@ class Summary:
 def segment_video(
     segmenter: VideoSegmenter,
     source: Video | Path | str,
-    mask: HostMask | Path | str,
+    mask: Masks | Path | str,
     out: Path | str,
     *,
+    removed: Removals | None = None,
+    reverse: bool = False,
     overlay: bool = False,
     probabilities: bool = False,
+    rgba: bool = False,
+    coco_rle: bool = False,
+    fps: float | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Segments a video from its first frame's mask and writes a palette PNG for every frame.
+    """Segments a video from masks of its frames and writes a palette PNG for every frame.
 
-    Written to `out`: `<frame>.png`, the first being the given mask; with `overlay`, `overlay.mp4`;
-    with `probabilities`, `probabilities/<id>/<frame>.png` in 8-bit gray, 255 being certain. Every
-    file appears whole or not at all, and the overlay only when the run ends well.
+    Written to `out`: `<frame>.png`, the first being the given mask, and what is asked for. Every
+    file appears whole or not at all, and those of all frames only when the run ends well.
 
     Args:
         segmenter: Follows the objects; see `ranet_jax.inference.segmenter.Segmenter`.
         source: An open video, a folder of frames or a video file.
-        mask: Ids [H, W] of the first frame, or a mask file.
+        mask: Ids [H, W] of the first frame, or a mask file; or masks by frame name, see
+            `tracking.track`.
         out: Folder for the results; it is made where missing.
-        overlay: Whether to write the frames with the objects tinted, as a video.
-        probabilities: Whether to write each object's probability maps.
+        removed: Ids by frame name that are no longer followed from that frame on.
+        reverse: Whether to go from the last mask backwards, too: a frame has the answer of the pass
+            that comes from the nearer mask.
+        overlay: Whether to write `overlay.mp4`, the frames with the objects tinted.
+        probabilities: Whether to write `probabilities/<id>/<frame>.png` in 8-bit gray, 255 being
+            certain.
+        rgba: Whether to write `rgba/<frame>.png`, the frame where objects are, transparent
+            elsewhere.
+        coco_rle: Whether to write `coco.json`, the run lengths of every object in every frame.
+        fps: Frames per second of the overlay; those of the video, or 24, if None.
         progress: Whether to show a progress bar.
 
     Raises:
-        InputError: The video, the mask or the output folder cannot be used.
+        InputError: The video, a mask or the output folder cannot be used.
     """
     video = source if isinstance(source, Video) else open_video(source)
-    labels = read_mask(mask, first=True) if isinstance(mask, Path | str) else np.asarray(mask)
-    if labels.shape != (video.height, video.width):
-        given = f"mask {mask}" if isinstance(mask, Path | str) else "mask"
+    masks = _read(mask)
+    check_masks(masks, video, str(mask) if isinstance(mask, Path | str) else "")
+    _check_names(removed or {}, video, "removal")
+    if reverse and removed:
         raise InputError(
-            f"The {given} is {labels.shape[1]}x{labels.shape[0]} pixels and the frames of "
-            f"{video.path} are {video.width}x{video.height}; draw it on the first frame."
+            "An object that is removed at a frame is gone after it; go through the video forwards "
+            "only."
         )
     out = make_output_folder(out)
     if video.path.is_dir() and out.samefile(video.path):
         raise InputError(f"The output folder {out} holds the frames; choose another folder.")
-    fps = (video.fps or _DEFAULT_FPS) if overlay else None
+    fps = fps or video.fps or _DEFAULT_FPS
     start, ends = time.perf_counter(), []
-    with (
-        closing(iter(video)) as frames,
-        tqdm(total=video.length, unit="frame", disable=not progress) as bar,
-        result_writer(out, overlay_fps=fps) as writer,
-    ):
-        for name, frame, found in track(segmenter, frames, labels):
-            maps = segmenter.probability_maps() if probabilities else {}
-            writer.write(name, frame, found, maps)
-            ends.append(time.perf_counter())
-            bar.update()
+    with ExitStack() as stack:
+        if reverse:
+            video = stack.enter_context(extracted(video))
+            tracked = _both_ways(segmenter, video, masks)
+        else:
+            frames = stack.enter_context(closing(iter(video)))
+            tracked = track(segmenter, frames, masks, removed=removed)
+        # In both directions frames come in no order that a video could have.
+        movie_fps = fps if overlay and not reverse else None
+        with (
+            tqdm(total=video.length, unit="frame", disable=not progress) as bar,
+            result_writer(out, overlay_fps=movie_fps, rgba=rgba, coco_rle=coco_rle) as writer,
+        ):
+            for name, frame, found in tracked:
+                maps = segmenter.probability_maps() if probabilities else {}
+                writer.write(name, frame, found, maps)
+                ends.append(time.perf_counter())
+                bar.update()
+        if overlay and reverse:
+            write_overlay(out, video, fps)
     later = len(ends) - 2
     rate = later / (ends[-1] - ends[1]) if later > 0 else None
     return Summary(len(ends), time.perf_counter() - start, rate)
+
+
+def _read(mask: Masks | Path | str) -> Masks:
+    if isinstance(mask, Mapping):
+        return mask
+    return read_mask(mask, first=True) if isinstance(mask, Path | str) else np.asarray(mask)
+
+
+def check_masks(masks: Masks, video: Video, path: str = "") -> None:
+    """Checks what can be known before a network is there.
+
+    Args:
+        masks: ids [H, W] of the first frame; or masks by frame name.
+        video: that they are of.
+        path: of the file or folder that they come from, for the error.
+
+    Raises:
+        InputError: a mask has another size, or is named as no frame.
+    """
+    named = masks if isinstance(masks, Mapping) else {"": masks}
+    for name, labels in named.items():
+        if labels.shape != (video.height, video.width):
+            mask = " ".join(filter(None, ("mask", path, name and f"of frame {name}")))
+            raise InputError(
+                f"The {mask} is {labels.shape[1]}x{labels.shape[0]} pixels and the frames of "
+                f"{video.path} are {video.width}x{video.height}; draw it on the "
+                f"{'frame' if name else 'first frame'}."
+            )
+    if isinstance(masks, Mapping):
+        _check_names(masks, video, "mask")
+
+
+def _check_names(given: Iterable[str], video: Video, what: str) -> None:
+    names = frame_names(video)
+    if names and (unknown := sorted(set(given) - set(names))):
+        raise InputError(
+            f"No frame of {video.path} is named as the {what} {unknown[0]}: they are {names[0]} to "
+            f"{names[-1]}."
+        )
+
+
+def _both_ways(segmenter: VideoSegmenter, video: Video, masks: Masks) -> Iterator[TrackedFrame]:
+    """The frames of the pass forwards, then those of the pass backwards, each frame once."""
+    names = frame_names(video)
+    masks = masks if isinstance(masks, Mapping) else {names[0]: masks}
+    backward = backward_frames(names, masks)
+    # A mask may show new objects alone: the way back starts with all that are there.
+    complete = {}
+    with closing(iter(video)) as frames:
+        for name, frame, found in track(segmenter, frames, masks):
+            if name in masks:
+                complete[name] = found
+            if name not in backward:
+                yield name, frame, found
+    if not backward:
+        return
+    first, last = min(map(names.index, backward)), max(map(names.index, masks))
+    with closing(iter(part(video, first, last + 1, -1))) as frames:
+        gone = vanishing(masks, names)
+        for name, frame, found in track(segmenter, frames, complete, removed=gone):
+            if name in backward:
+                yield name, frame, found

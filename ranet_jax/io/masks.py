@@ -1,5 +1,6 @@
 """Masks as files: images whose pixel values are object ids, 0 being the background."""
 
+import io
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -11,7 +12,7 @@ from ranet_jax.array_typing import HostMask
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import replacing
 from ranet_jax.io.images import open_image
-from ranet_jax.io.palette import color_codes, davis_palette
+from ranet_jax.io.palette import color_codes, davis_palette, id_palette
 from ranet_jax.io.soft_edges import has_soft_edges
 
 MAX_OBJECTS = 16
@@ -20,6 +21,7 @@ MaskRule = Literal["auto", "ids", "binary", "instances"]
 VOID = 255  # the customary label of pixels that belong to nobody
 _MAX_ID = 65535  # what a 16-bit PNG holds
 _MAX_INSTANCES = 64
+_MASK_SUFFIXES = {".bmp", ".png", ".tif", ".tiff", ".webp"}
 _PALETTE_MODES = ("P", "PA")
 
 HostIds = UInt8[np.ndarray, "height width"]
@@ -79,6 +81,30 @@ def read_mask(path: Path | str, *, first: bool = False) -> HostMask:
     return labels
 
 
+def read_masks(folder: Path) -> dict[str, HostMask]:
+    """The masks in a folder by the names of their frames, that is, of the files without suffix.
+
+    Raises:
+        InputError: There is no such folder, it holds no images, a mask shows no object, or what
+            `read_mask` raises.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no folder {folder}; give one with masks that are named as their frames."
+        )
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _MASK_SUFFIXES)
+    if not files:
+        raise InputError(f"The folder {folder} holds no masks; give one with PNG files.")
+    masks = {file.stem: read_mask(file) for file in files}
+    for file in files:
+        if not masks[file.stem].any():
+            raise InputError(
+                f"The mask {file} is empty: give every pixel of an object its id, or leave out the "
+                "file."
+            )
+    return masks
+
+
 def read_ids(path: Path) -> Int[np.ndarray, "h w"]:
     """Values of a label map file as they are, a byte a pixel where the file has no more.
 
@@ -110,8 +136,8 @@ def decode_ids(data: bytes, name: str, rule: MaskRule = "auto") -> HostIds:
             and 255 in a palette mask).
             `instances`: each distinct value or color but 0 (black) is one object, numbered in
             ascending order.
-            Colors that all come from the palette of PASCAL VOC, which DAVIS uses, are its indices
-            whatever the rule, so that an object keeps its id in every frame.
+            Colors that all come from the palette of PASCAL VOC, which DAVIS uses, or all from ours,
+            are its indices whatever the rule, so that an object keeps its id in every frame.
 
     Raises:
         CorruptImageError: The bytes are no readable image.
@@ -163,13 +189,20 @@ def match_size(ids: HostIds, height: int, width: int, name: str) -> HostIds:
 
 
 def write_mask(path: Path | str, labels: HostMask) -> None:
-    """Writes ids [H, W] as a palette PNG in the DAVIS colors; 16-bit gray if an id exceeds 255.
+    """Writes ids [H, W] as a palette PNG in the colors of overlays; 16-bit gray if one exceeds 255.
 
     The file appears whole or not at all.
 
     Raises:
         InputError: An id is negative or above 65535.
     """
+    data = encode_mask(labels)
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(data)
+
+
+def encode_mask(labels: HostMask) -> bytes:
+    """The PNG that `write_mask` writes; it raises the same."""
     labels = np.asarray(labels)
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > _MAX_ID:
@@ -181,9 +214,10 @@ def write_mask(path: Path | str, labels: HostMask) -> None:
         image = Image.fromarray(labels.astype(np.uint16))
     else:
         image = Image.fromarray(labels.astype(np.uint8))
-        image.putpalette(davis_palette().tobytes())
-    with replacing(Path(path)) as temporary:
-        image.save(temporary, format="PNG")
+        image.putpalette(id_palette().tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _read(source: bytes | Path, name: str) -> _Pixels:
@@ -217,9 +251,11 @@ def _number(values: np.ndarray, name: str) -> HostIds:
 
 
 def _colors_to_ids(pixels: np.ndarray, name: str) -> HostIds:
-    codes, palette = color_codes(pixels), color_codes(davis_palette()[:VOID])
+    codes = color_codes(pixels)
     present = np.unique(codes)
-    if len(present) <= len(palette) and np.isin(present, palette).all():
-        order = np.argsort(palette)
-        return order[np.searchsorted(palette, codes, sorter=order)].astype(np.uint8)
+    for colors in (davis_palette(), id_palette()):
+        palette = color_codes(colors[:VOID])
+        if len(present) <= len(palette) and np.isin(present, palette).all():
+            order = np.argsort(palette)
+            return order[np.searchsorted(palette, codes, sorter=order)].astype(np.uint8)
     return _number(codes, name)

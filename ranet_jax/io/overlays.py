@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
-from ranet_jax.io.palette import overlay_palette
+from ranet_jax.io.palette import id_palette
 
 _CAPTION_COLOR = (235, 235, 235)
 _SHEET_COLOR = (24, 24, 24)
@@ -16,7 +16,7 @@ _SHEET_COLOR = (24, 24, 24)
 def overlay(
     frame: HostFrame, labels: HostMask, *, opacity: float = 0.45, contour: int = 2
 ) -> HostFrame:
-    """Tints each object of a frame in its color (`overlay_palette`) and draws its contour.
+    """Tints each object of a frame in its color (`id_palette`) and draws its contour.
 
     Args:
         frame: uint8 [H, W, 3].
@@ -38,7 +38,7 @@ def overlay(
     shown = frame.copy()
     inside = labels > 0
     # Ids 256, 512, ... would otherwise wrap round to the background's black.
-    colors = overlay_palette()[np.where(labels > 255, 1 + (labels - 1) % 255, labels)[inside]]
+    colors = id_palette()[np.where(labels > 255, 1 + (labels - 1) % 255, labels)[inside]]
     tinted = (1 - opacity) * frame[inside] + opacity * colors
     edge = _near_other_label(labels, contour)[inside]
     # Nearly white, so that a red object shows before a red wall.

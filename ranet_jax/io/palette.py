@@ -11,7 +11,7 @@ Palette = UInt8[np.ndarray, "256 3"]
 
 @functools.cache
 def davis_palette() -> Palette:
-    """The colors in which DAVIS and PASCAL VOC show ids; label maps are stored with them.
+    """The colors in which DAVIS and PASCAL VOC show ids; label maps in color are read by them.
 
     Bits 0, 1 and 2 of an id drive red, green and blue; each further group of three bits sets the
     next lower bit of the colors, so that neighboring ids look different (the color map of the
@@ -28,8 +28,8 @@ def davis_palette() -> Palette:
 
 
 @functools.cache
-def overlay_palette() -> Palette:
-    """The colors of ids over a frame: those of DAVIS made bright, no two alike.
+def id_palette() -> Palette:
+    """The colors in which ids are shown and stored: those of DAVIS made bright, no two alike.
 
     Ids 1, 8 and 9 of DAVIS are three shades of one red. Where an earlier id has the bright color
     already, an id gets the one of a grid of bright colors that is farthest from all earlier ones.

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from PIL import Image
 from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import replacing
-from ranet_jax.io.masks import write_mask
+from ranet_jax.io.coco_rle import CocoResults
+from ranet_jax.io.masks import read_ids, write_mask
 from ranet_jax.io.overlays import overlay
+from ranet_jax.io.video_reader import Video
 
 OVERLAY_NAME = "overlay.mp4"
 _PENDING = 8
@@ -24,22 +26,27 @@ _CODECS = (("libx264", {"crf": "20", "preset": "veryfast"}), ("mpeg4", {"b": "40
 
 
 @contextmanager
-def result_writer(out: Path, *, overlay_fps: float | None = None) -> Iterator["ResultWriter"]:
+def result_writer(
+    out: Path, *, overlay_fps: float | None = None, rgba: bool = False, coco_rle: bool = False
+) -> Iterator["ResultWriter"]:
     """Yields a `ResultWriter`; the context ends when everything is on disk.
 
     When the block raises, an interrupt included, writes that have not begun are dropped and the
-    overlay is not kept; files under their final names are whole all the same.
+    files of all frames are not kept; files under their final names are whole all the same.
 
     Args:
         out: An existing folder.
         overlay_fps: Frames per second of the overlay video; None writes none.
+        rgba: Whether to write `rgba/<frame>.png`, the objects cut out.
+        coco_rle: Whether to write `coco.json` at the end.
     """
     with ExitStack() as files:
         movie = None
         if overlay_fps is not None:
             temporary = files.enter_context(replacing(out / OVERLAY_NAME))
             movie = files.enter_context(_movie(temporary, overlay_fps))
-        writer = ResultWriter(out, movie)
+        coco = CocoResults() if coco_rle else None
+        writer = ResultWriter(out, movie, rgba=rgba, coco=coco)
         try:
             yield writer
             writer.finish()
@@ -54,9 +61,16 @@ class ResultWriter:
     raised by a later `write`, or at the end.
     """
 
-    def __init__(self, out: Path, movie: Callable[[HostFrame], None] | None):
+    def __init__(
+        self,
+        out: Path,
+        movie: Callable[[HostFrame], None] | None,
+        *,
+        rgba: bool = False,
+        coco: CocoResults | None = None,
+    ):
         self._out = out
-        self._movie = movie
+        self._movie, self._rgba, self._coco = movie, rgba, coco
         self._pending: deque[Future] = deque()
         self._images = ThreadPoolExecutor(2, thread_name_prefix="write-images")
         # One thread only, since the frames of a video have an order.
@@ -73,7 +87,7 @@ class ResultWriter:
 
         Args:
             name: Name of the frame, without a suffix.
-            frame: uint8 [H, W, 3]; only the overlay needs it.
+            frame: uint8 [H, W, 3]; only the overlay and the cut-outs need it.
             labels: Ids [H, W].
             probabilities: Of each id, float [H, W] in [0, 1]; may be empty.
 
@@ -84,6 +98,11 @@ class ResultWriter:
         for label, values in probabilities.items():
             path = self._out / "probabilities" / str(label) / f"{name}.png"
             self._submit(self._images, _write_probability, path, values)
+        if self._rgba:
+            path = self._out / "rgba" / f"{name}.png"
+            self._submit(self._images, _write_cutout, path, frame, labels)
+        if self._coco is not None:
+            self._submit(self._video, self._coco.add, name, labels)
         if self._movie is not None:
             self._submit(self._video, self._append_overlay, frame, labels)
 
@@ -93,6 +112,8 @@ class ResultWriter:
         Raises:
             InputError: A result could not be written.
         """
+        if self._coco is not None:
+            self._submit(self._video, self._coco.write, self._out)
         self._drain(0)
 
     def close(self) -> None:
@@ -118,11 +139,32 @@ class ResultWriter:
                 ) from error
 
 
+def write_overlay(out: Path, video: Video, fps: float) -> None:
+    """Writes `overlay.mp4` beside the masks that lie in `out`, of the frames that have one."""
+    with (
+        closing(iter(video)) as frames,
+        replacing(out / OVERLAY_NAME) as temporary,
+        _movie(temporary, fps) as append,
+    ):
+        for name, frame in frames:
+            if (path := out / f"{name}.png").is_file():
+                append(overlay(frame, read_ids(path)))
+
+
 def _write_probability(path: Path, values: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     gray = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    _write_image(path, gray)
+
+
+def _write_cutout(path: Path, frame: HostFrame, labels: HostMask) -> None:
+    inside = np.where(labels > 0, np.uint8(255), np.uint8(0))
+    _write_image(path, np.dstack([frame, inside]))
+
+
+def _write_image(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        Image.fromarray(gray).save(temporary, format="PNG")
+        Image.fromarray(pixels).save(temporary, format="PNG")
 
 
 @contextmanager

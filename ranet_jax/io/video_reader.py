@@ -1,5 +1,6 @@
 """Frames of videos, decoded in a thread beside the network: of folders and of video files."""
 
+import functools
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +38,7 @@ class Video:
         width: Of every frame, in pixels.
         length: Number of frames; None where a video file does not tell.
         fps: Frames per second; None for a folder, or where a video file does not tell.
+        files: Of a folder, its frames in their order; None for a video file.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Video:
     length: int | None
     fps: float | None
     _decode: Callable[[], NamedFrames]
+    files: tuple[Path, ...] | None = None
 
     def __iter__(self) -> NamedFrames:
         with closing(read_ahead(self._decode())) as frames:
@@ -110,7 +113,7 @@ def _open_folder(path: Path) -> Video:
     ]
     if not files:
         raise InputError(f"The folder {path} holds no frames; give one with JPEG or PNG files.")
-    files.sort(key=_natural)
+    files.sort(key=lambda file: (natural_order(file.stem), file.name))
     stems = [file.stem for file in files]
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
@@ -119,13 +122,14 @@ def _open_folder(path: Path) -> Video:
         )
     height, width = read_image(files[0], f"The frame {files[0]}").shape[:2]
 
-    return Video(path, height, width, len(files), None, lambda: image_frames(files))
+    decode = functools.partial(image_frames, files)
+    return Video(path, height, width, len(files), None, decode, tuple(files))
 
 
-def _natural(file: Path) -> tuple[list[str | int], str]:
-    """Sorts frame2 before frame10."""
-    parts = re.split(r"([0-9]+)", file.stem.lower())
-    return [int(part) if part.isdecimal() else part for part in parts], file.name
+def natural_order(name: str) -> list[str | int]:
+    """A key that sorts frame2 before frame10."""
+    parts = re.split(r"([0-9]+)", name.lower())
+    return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def _open_file(path: Path) -> Video:

@@ -12,7 +12,7 @@ from PIL import Image
 from ranet_jax.array_typing import HostFrame, HostMask
 from ranet_jax.errors import InputError
 from ranet_jax.inference.object_ids import check_frame
-from ranet_jax.io.palette import overlay_palette
+from ranet_jax.io.palette import id_palette
 from ranet_jax.notebook.outlines import Outlines
 
 try:
@@ -104,4 +104,4 @@ def _data_url(frame: HostFrame) -> str:
 
 def _color(label: int) -> str:
     """The color of an id over a frame, as CSS."""
-    return "rgb({}, {}, {})".format(*overlay_palette()[label])
+    return "rgb({}, {}, {})".format(*id_palette()[label])

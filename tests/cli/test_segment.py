@@ -98,6 +98,66 @@ def test_mask_of_another_size(work, tmp_path, capsys):
     refused(capsys, status, "170x95 .* 170x96")
 
 
+def run(work, out, *arguments) -> int:
+    """With the masks that the arguments give."""
+    more = ("--out", str(out), "--checkpoint", str(work / "checkpoint"))
+    return cli.main(["segment", *map(str, arguments), *more])
+
+
+def test_masks_at_any_frame(work, tmp_path):
+    """The second frame starts; the last one's mask is a correction, so it is what is written."""
+    masks, frames = tmp_path / "masks", work / "frames"
+    masks.mkdir()
+    labels = read_mask(work / "mask.png")
+    write_mask(masks / "00001.png", labels)
+    write_mask(masks / "00003.png", np.where(labels == 2, 2, 0))
+    assert run(work, tmp_path / "out", frames, "--masks", masks, "--rgba", "--coco-rle") == 0
+    written = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert written == ["00001.png", "00002.png", "00003.png"]
+    corrected = read_mask(tmp_path / "out" / "00003.png")
+    np.testing.assert_array_equal(corrected == 2, labels == 2)
+    with Image.open(tmp_path / "out" / "rgba" / "00001.png") as image:
+        np.testing.assert_array_equal(np.asarray(image)[..., 3] == 255, labels > 0)
+    assert (tmp_path / "out" / "coco.json").is_file()
+    assert run(work, tmp_path / "all", frames, "--masks", masks, "--reverse") == 0
+    assert len(os.listdir(tmp_path / "all")) == 4
+    removal = ("--remove", "1@00002")
+    assert run(work, tmp_path / "less", frames, "--masks", masks, *removal) == 0
+    assert set(np.unique(read_mask(tmp_path / "less" / "00003.png"))) <= {0, 2}
+
+
+def test_frames_that_a_shell_has_listed(work, tmp_path, capsys):
+    files = sorted((work / "frames").iterdir())
+    status = run(work, tmp_path / "out", *files, "--mask", work / "mask.png")
+    refused(capsys, status, f"4 inputs .*, or the folder of the frames: {work / 'frames'}\\.$")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "no mask to start from: give --mask FIRST.png.* --masks FOLDER; `ranet web`"),
+        (("--mask", "{}/mask.png", "--masks", "{}"), "both given"),
+        (("--masks", "{}/frames"), "holds no masks"),
+        (("--masks", "{}/missing"), "There is no folder .*missing"),
+        (("--masks", "{}"), "No frame of .* is named as the mask mask: they are 00000 to 00003"),
+        (("--mask", "{}/mask.png", "--fps", "9"), "changes nothing without --overlay"),
+        (("--mask", "{}/mask.png", "--remove", "9@00001"), "Object id 9 is not followed"),
+    ],
+)
+def test_masks_that_cannot_be(work, tmp_path, capsys, arguments, sentence):
+    arguments = [argument.format(work) for argument in arguments]
+    refused(capsys, run(work, tmp_path / "out", work / "frames", *arguments), sentence)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--fps", "0"), ("--fps", "fast"), ("--remove", "2"), ("--remove", "a@1")]
+)
+def test_arguments_that_cannot_be(work, tmp_path, arguments):
+    with pytest.raises(SystemExit) as ended:
+        run(work, tmp_path / "out", work / "frames", "--mask", work / "mask.png", *arguments)
+    assert ended.value.code == 2
+
+
 def test_truncated_frame_leaves_whole_results_before_it(work, tmp_path, capsys):
     shutil.copytree(work / "frames", tmp_path / "frames")
     bad = tmp_path / "frames" / "00002.jpg"

@@ -1,5 +1,6 @@
 """Whole runs: a video and a mask in, files out."""
 
+import json
 import os
 import threading
 
@@ -7,81 +8,13 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from shifting_segmenter import ShiftingSegmenter, no_network
 from small_videos import first_mask, frames, make_folder, make_video, message_of, read_all
 
 from ranet_jax.errors import InputError
-from ranet_jax.inference.video import segment_video, track, track_batch
+from ranet_jax.inference.video import segment_video
 from ranet_jax.io.masks import read_mask, write_mask
 from ranet_jax.io.video_reader import open_video
-
-
-class ShiftingSegmenter:
-    """Stands for the network: every step moves the labels one pixel to the right."""
-
-    def __init__(self, fail_at=None, error=RuntimeError):
-        self.seen, self.fail_at, self.error = [], fail_at, error
-
-    def init(self, frame, mask):
-        (self.labels,) = mask
-        self.seen += frame
-
-    def step(self, frame):
-        if len(self.seen) == self.fail_at:
-            raise self.error("stopped")
-        self.seen += frame
-        self.labels = np.roll(self.labels, 1, axis=1)
-        return [self.labels]
-
-    def add_object(self, frame, mask, video):
-        assert video == 0
-        np.testing.assert_array_equal(frame, self.seen[-1])
-        self.labels = np.where(mask > 0, mask, self.labels)
-
-    def probability_maps(self):
-        present = np.unique(self.labels[self.labels > 0])
-        return {int(i): (self.labels == i).astype(np.float32) * 0.5 for i in present}
-
-
-def named(images):
-    return [(f"{index:05d}", image) for index, image in enumerate(images)]
-
-
-def test_tracking_takes_masks_at_any_frame():
-    """Objects join at the frames that have a mask of them, in front of those already there."""
-    joining = np.zeros_like(first_mask())
-    joining[8:18, 3:10] = 4
-    masks = {"00000": first_mask(), "00002": joining}
-    names, images, labels = zip(*track(ShiftingSegmenter(), named(frames(4)), masks), strict=True)
-    assert names == ("00000", "00001", "00002", "00003")
-    np.testing.assert_array_equal(images, frames(4))
-    before = np.roll(first_mask(), 2, axis=1)
-    expected = np.where(joining > 0, joining, before)
-    np.testing.assert_array_equal(labels[2], expected)
-    np.testing.assert_array_equal(labels[3], np.roll(expected, 1, axis=1))
-
-
-def test_tracking_one_mask_is_that_of_the_first_frame():
-    alone = list(track(ShiftingSegmenter(), named(frames(2)), first_mask()))
-    np.testing.assert_array_equal(alone[0][2], first_mask())
-    assert len(alone) == 2
-
-
-def test_videos_of_a_batch_end_one_by_one(fake_segmenter):
-    videos = [named(frames(3)), named(frames(1)), named(frames(2))]
-    steps = list(track_batch(fake_segmenter(), videos, [first_mask()] * 3))
-    assert [[item and item[0] for item in step] for step in steps] == [
-        ["00000"] * 3,
-        ["00001", None, "00001"],
-        ["00002", None, None],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("images", "masks", "message"),
-    [(0, {}, "no frames"), (1, {}, "has no mask"), (2, {"00001": 1}, "00000, has no mask")],
-)
-def test_tracking_needs_a_first_frame_and_its_mask(images, masks, message):
-    assert message in message_of(lambda: list(track(no_network(), named(frames(images)), masks)))
 
 
 def test_results_are_named_as_the_frames(tmp_path):
@@ -145,12 +78,6 @@ def test_the_progress_bar_tells_the_speed(tmp_path, capsys):
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert "frame/s" in shown
-
-
-def no_network():
-    segmenter = ShiftingSegmenter()
-    segmenter.init = lambda *_: pytest.fail("something was computed")
-    return segmenter
 
 
 def test_a_mask_of_another_size_is_refused_first(tmp_path):
@@ -256,3 +183,62 @@ def test_results_are_palette_pngs(tmp_path):
     segment_video(ShiftingSegmenter(), folder, first_mask(), tmp_path / "out", progress=False)
     with Image.open(tmp_path / "out" / "00000.png") as image:
         assert (image.format, image.mode) == ("PNG", "P")
+
+
+def moved(mask, columns):
+    return np.roll(mask, columns, axis=1)
+
+
+def test_backwards_from_the_last_mask_too(tmp_path):
+    """Frames 0 and 1 lie before the first mask, frame 4 is nearer to the second, 3 is midway."""
+    path = make_video(tmp_path / "video.mp4", frames(7))
+    early, late = first_mask(), np.where(moved(first_mask(), 9) == 1, 2, 0)
+    masks, out = {"00002": early, "00005": late}, tmp_path / "out"
+    asked = {"reverse": True, "overlay": True, "coco_rle": True, "progress": False}
+    summary = segment_video(ShiftingSegmenter(), path, masks, out, **asked)
+    assert summary.frames == 7
+    complete = np.where(late > 0, late, moved(early, 3))
+    expected = [moved(early, 2), moved(early, 1), early, moved(early, 1)]
+    expected += [moved(complete, 1), complete, moved(complete, 1)]
+    for index, labels in enumerate(expected):
+        np.testing.assert_array_equal(read_mask(out / f"{index:05d}.png"), labels, str(index))
+    assert len(read_all(out / "overlay.mp4")) == 7
+    content = json.loads((out / "coco.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == [f"{i:05d}" for i in range(7)]
+
+
+def test_cut_outs_and_the_rate_of_the_overlay(tmp_path):
+    folder = make_folder(tmp_path / "video", frames(2))
+    asked = {"rgba": True, "overlay": True, "fps": 7, "progress": False}
+    segment_video(ShiftingSegmenter(), folder, first_mask(), tmp_path / "out", **asked)
+    with Image.open(tmp_path / "out" / "rgba" / "00001.png") as image:
+        assert image.mode == "RGBA"
+        pixels = np.asarray(image)
+    np.testing.assert_array_equal(pixels[..., :3], frames(2)[1])
+    np.testing.assert_array_equal(pixels[..., 3], 255 * (moved(first_mask(), 1) > 0))
+    assert open_video(tmp_path / "out" / "overlay.mp4").fps == 7
+
+
+@pytest.mark.parametrize(
+    ("masks", "more", "message"),
+    [
+        ({"0": first_mask()}, {}, "named as the mask 0: they are 00000 to 00001"),
+        ({"00001": first_mask(40, 50)}, {}, "mask of frame 00001 is 50x40"),
+        ({"00000": first_mask()}, {"removed": {"7": [1]}}, "named as the removal 7"),
+        (first_mask(), {"removed": {"00001": [1]}, "reverse": True}, "forwards only"),
+    ],
+)
+def test_masks_and_removals_that_cannot_be_are_refused_first(tmp_path, masks, more, message):
+    folder = make_folder(tmp_path / "video", frames(2))
+    arguments = (no_network(), folder, masks, tmp_path / "out")
+    assert message in message_of(segment_video, *arguments, **more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_removed_object_is_gone_from_its_frame_on(tmp_path):
+    folder = make_folder(tmp_path / "video", frames(4))
+    out, removed = tmp_path / "out", {"00002": [7]}
+    arguments = (ShiftingSegmenter(), folder, first_mask(), out)
+    segment_video(*arguments, removed=removed, progress=False)
+    shown = [set(np.unique(read_mask(out / f"{index:05d}.png"))) for index in range(4)]
+    assert shown == [{0, 1, 7}, {0, 1, 7}, {0, 1}, {0, 1}]

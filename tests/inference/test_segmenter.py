@@ -9,7 +9,7 @@ from small_videos import drifting_squares as clip
 from small_videos import segment
 
 from ranet_jax import InputError, Segmenter
-from ranet_jax.inference.state import with_tracks
+from ranet_jax.inference.edits import with_tracks
 from ranet_jax.models.ranet import RANet
 
 SIZE = (96, 160)

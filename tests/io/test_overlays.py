@@ -3,7 +3,7 @@ import pytest
 
 from ranet_jax.errors import InputError
 from ranet_jax.io.overlays import contact_sheet, overlay
-from ranet_jax.io.palette import overlay_palette
+from ranet_jax.io.palette import id_palette
 
 
 def test_overlay_tints_objects_and_leaves_the_rest():
@@ -43,7 +43,7 @@ def test_ids_of_one_davis_hue_have_colors_of_their_own():
 
 
 def test_no_two_ids_share_a_color():
-    colors = overlay_palette()
+    colors = id_palette()
     assert len(np.unique(colors, axis=0)) == 256
     used = colors[1:17].astype(int)
     apart = np.linalg.norm(used[:, None] - used, axis=-1) + 1000 * np.eye(16)
