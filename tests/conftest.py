@@ -36,6 +36,7 @@ def _shared(part: str) -> Path:
 
 
 pytest_plugins = [
+    "fixtures.browser",
     "fixtures.data_sets",
     "fixtures.davis_roots",
     "fixtures.notebooks",

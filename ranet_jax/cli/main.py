@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 COMMANDS = {
     "demo": "Render a clip with known masks, segment it and print how well that went.",
     "segment": "Follow the objects of a first mask through a video.",
+    "web": "Open a page to paint masks, track, correct and download them.",
     "evaluate": "Run a checkpoint over a DAVIS split and score it, or score predictions.",
     "report": "Put results beside Tables 1 to 6 of the paper, as Markdown and as plots.",
     "train": "Train a network as a config says.",
@@ -70,7 +71,7 @@ COMMANDS = {
     "benchmark": "Time the network and the whole pipeline, and measure their memory.",
 }
 # Those that keep what they compile. `benchmark` does not: it tells how long that takes.
-COMPILING = {"demo", "segment", "evaluate", "train"}
+COMPILING = {"demo", "segment", "web", "evaluate", "train"}
 
 
 def _parser(asked_for: str | None) -> argparse.ArgumentParser:

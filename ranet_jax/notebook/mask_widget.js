@@ -1,4 +1,5 @@
-// Draws the frame with its outlines and reports clicks; what they mean is decided in Python.
+// Draws a frame with outlines on it. In a notebook it reports clicks, and what they mean is decided
+// in Python; the page of `ranet web` draws its outlines with the same functions.
 
 const BUTTONS = [
   ["close", "Close outline"],
@@ -13,26 +14,42 @@ function trace(context, outline) {
   if (outline.closed) context.closePath();
 }
 
-function stroke(context, width, colour) {
+function stroke(context, width, color) {
   context.lineWidth = width;
-  context.strokeStyle = colour;
+  context.strokeStyle = color;
   context.stroke();
 }
 
-function drawOutline(context, outline, unit) {
+// An outline has points [x, y] in pixels of the canvas, a CSS color, and may be closed; `unit` is
+// from `pixelSize`.
+export function drawOutline(context, outline, unit) {
   trace(context, outline);
   context.globalAlpha = 0.35;
-  context.fillStyle = outline.colour;
+  context.fillStyle = outline.color;
   context.fill();
   context.globalAlpha = 1;
   stroke(context, 3 * unit, "white");
-  stroke(context, 1.5 * unit, outline.colour);
+  stroke(context, 1.5 * unit, outline.color);
   for (const [x, y] of outline.points) {
     context.beginPath();
     context.arc(x, y, 3.5 * unit, 0, 2 * Math.PI);
     context.fill();
     stroke(context, unit, "white");
   }
+}
+
+// Pixels of the canvas in one of the page: lines look equally thick however large it is shown.
+export function pixelSize(canvas) {
+  return canvas.width / (canvas.getBoundingClientRect().width || canvas.width);
+}
+
+// Where on the canvas a mouse, pen or finger is, in its pixels.
+export function position(canvas, event) {
+  const shown = canvas.getBoundingClientRect();
+  return [
+    ((event.clientX - shown.left) * canvas.width) / shown.width,
+    ((event.clientY - shown.top) * canvas.height) / shown.height,
+  ];
 }
 
 function render({ model, el }) {
@@ -47,16 +64,13 @@ function render({ model, el }) {
   function draw() {
     const context = canvas.getContext("2d");
     context.drawImage(image, 0, 0, width, height);
-    // Lines look equally thick however large the frame is shown.
-    const unit = width / (canvas.getBoundingClientRect().width || width);
+    const unit = pixelSize(canvas);
     for (const outline of model.get("drawn")) drawOutline(context, outline, unit);
     status.textContent = model.get("status");
   }
 
   canvas.addEventListener("click", (event) => {
-    const shown = canvas.getBoundingClientRect();
-    const x = ((event.clientX - shown.left) * width) / shown.width;
-    const y = ((event.clientY - shown.top) * height) / shown.height;
+    const [x, y] = position(canvas, event);
     model.send({ action: "click", x, y });
   });
   el.append(canvas);

@@ -1,0 +1,80 @@
+// To the server and back: one WebSocket for what happens, HTTP for files.
+
+const HEADER = 13; // bytes: kind, frame, time
+export const MASK = 1;
+const CAMERA_FRAME = 2;
+const CAMERA_MASK = 3;
+
+function pack(kind, frame, image) {
+  const message = new Uint8Array(HEADER + image.byteLength);
+  const view = new DataView(message.buffer);
+  view.setUint8(0, kind);
+  view.setUint32(1, frame, true);
+  view.setFloat64(5, Date.now(), true);
+  message.set(new Uint8Array(image), HEADER);
+  return message;
+}
+
+function unpack(data) {
+  const view = new DataView(data);
+  const camera = view.getUint8(0) === CAMERA_MASK;
+  return {
+    type: "mask",
+    frame: view.getUint32(1, true),
+    made: view.getFloat64(5, true),
+    count: camera ? view.getUint32(HEADER, true) : null,
+    png: data.slice(HEADER + (camera ? 4 : 0)),
+  };
+}
+
+export class Connection {
+  // Messages are objects with a type, also those that come in binary.
+  constructor(receive) {
+    const address = new URL("socket", location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    this.socket = new WebSocket(address);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.addEventListener("message", ({ data }) => {
+      const message = typeof data === "string" ? JSON.parse(data) : unpack(data);
+      if (message.type === "session") this.name = message.name;
+      receive(message);
+    });
+    const message = "The connection to ranet web is gone: start it again, then reload the page.";
+    this.socket.addEventListener("close", () => receive({ type: "closed", message }));
+  }
+
+  act(action) {
+    this.socket.send(JSON.stringify({ action }));
+  }
+
+  sendMask(frame, png) {
+    this.socket.send(pack(MASK, frame, png));
+  }
+
+  sendCameraFrame(count, jpeg) {
+    this.socket.send(pack(CAMERA_FRAME, count, jpeg));
+  }
+
+  // What waits to be sent, in bytes.
+  get waiting() {
+    return this.socket.bufferedAmount;
+  }
+
+  address(path) {
+    return `${this.name}/${path}`;
+  }
+
+  // The response, or an error with the server's sentence.
+  async fetch(path, options) {
+    const response = await fetch(this.address(path), options);
+    if (response.ok) return response;
+    const told = await response.json().catch(() => ({}));
+    throw new Error(told.error ?? `The server answered ${response.status}.`);
+  }
+
+  upload(path, files) {
+    const body = new FormData();
+    for (const file of files) body.append("files", file, file.name);
+    return this.fetch(path, { method: "POST", body });
+  }
+}
