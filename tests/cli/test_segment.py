@@ -64,7 +64,7 @@ def test_the_code_of_the_readme_gives_what_the_command_gives(work, small, tmp_pa
     assert segment(work, tmp_path / "out", weights=weights) == 0
 
     readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     # The frames one by one, to see the labels of each.
     before, loop, _ = re.split(r"(?=for frame in frames:|video\.add_object)", code)
     names, frames = zip(*open_video(work / "frames"), strict=True)
