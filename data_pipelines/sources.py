@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ranet_jax.errors import InputError
 from ranet_jax.io.davis_lists import read_list
-from ranet_jax.io.paths import as_path, is_address
+from ranet_jax.io.paths import as_path, is_address, read_bytes
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".webp")
@@ -73,11 +73,11 @@ class FolderSource:
 
     def image(self, clip: int, frame: int) -> bytes:
         """The image file."""
-        return as_path(self.files[clip][frame][0]).read_bytes()
+        return read_bytes(as_path(self.files[clip][frame][0]))
 
     def mask(self, clip: int, frame: int) -> bytes:
         """The mask file."""
-        return as_path(self.files[clip][frame][1]).read_bytes()
+        return read_bytes(as_path(self.files[clip][frame][1]))
 
 
 def image_folder(images: str | Path, masks: str | Path) -> FolderSource:

@@ -5,6 +5,8 @@ Orbax. A checkpoint may also be one packed file, see `ranet_jax.checkpoints.quan
 """
 
 import dataclasses
+import glob
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from ranet_jax.checkpoints.checksums import DamagedCheckpointError, check_finite
 from ranet_jax.checkpoints.settings import check_settings
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, refuse_existing
-from ranet_jax.io.paths import absolute
+from ranet_jax.io.paths import absolute, is_address
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
 
@@ -55,8 +57,24 @@ def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> No
     )
     # Found here, because Orbax would find it in a thread of its own.
     make_output_folder(path.parent)
-    with _checkpointer() as checkpointer:
-        checkpointer.save(path, items)
+    try:
+        with _checkpointer() as checkpointer:
+            checkpointer.save(path, items)
+    except BaseException as error:
+        _remove_unfinished(path)
+        if not isinstance(error, Exception):
+            raise
+        raise InputError(  # storage errors come in every type
+            f"The checkpoint {path} cannot be written ({manager.reason_of(error)}); make room, or "
+            "choose another place."
+        ) from error
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Orbax leaves what it had written so far under a longer name."""
+    if not is_address(path):
+        for left in path.parent.glob(f"{glob.escape(path.name)}.orbax-checkpoint-tmp*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:

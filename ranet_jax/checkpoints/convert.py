@@ -14,13 +14,15 @@ import numpy as np
 
 from ranet_jax.array_typing import Params
 from ranet_jax.checkpoints import checkpoint
-from ranet_jax.errors import InputError
+from ranet_jax.errors import MAX_NAMES, InputError, listed
 from ranet_jax.io.atomic import refuse_existing
 from ranet_jax.models.initialization import abstract_params, init_params
 from ranet_jax.models.ranet import Mode, RANet
 from ranet_jax.models.resnet import STAGES
 
 StateDict = dict[str, np.ndarray]
+_MAX_BYTES = 4e9  # of the arrays in a file; a RANet has 0.26 GB
+_MAX_WRAPPERS = 10  # `state_dict` around a state dict
 
 # Parameters that the published files carry and the published network never reads.
 NEVER_USED = re.compile(r"(p_1b|res_1b|p_2b|rank_A)\.")
@@ -104,8 +106,10 @@ def from_ranet(state: StateDict, mode: Mode) -> tuple[RANet, Params, list[str]]:
     Raises:
         InputError: with every unknown, missing and wrongly shaped name.
     """
-    reduction = state.get("L4.2.weight", np.empty((1, 1, 3, 3))).shape[-1]
-    model = RANet(mode=mode, depth=_depth(state, "base_model."), reduction_size=reduction)
+    reduction = state.get("L4.2.weight", np.empty((1, 1, 3, 3))).shape[-1:]
+    settings = {"mode": mode, "depth": _depth(state, "base_model.")}
+    # Any other size is compared with the usual one, so that the error names the array.
+    model = RANet(**settings, reduction_size=1 if reduction == (1,) else 3)
     skipped = sorted(name for name in state if NEVER_USED.match(name) or NOT_IN_ENCODER.match(name))
     used = {name: value for name, value in state.items() if name not in skipped}
     flat = _flat_shapes(model)
@@ -157,22 +161,43 @@ def read_state_dict(source: Path) -> StateDict:
     if source.suffix not in (".npz", ".pth", ".pt"):
         raise InputError(f"{source} is neither .npz nor .pth; convert reads only these two.")
     raw = _read_npz(source) if source.suffix == ".npz" else _read_pth(source)
-    while isinstance(raw.get("state_dict"), Mapping):
-        raw = raw["state_dict"]
-    strange = [name for name, value in raw.items() if not hasattr(value, "shape")]
+    strange = [str(name) for name, value in raw.items() if not _is_named_array(name, value)]
     if strange or not raw:
-        what = f"entries that are no arrays ({', '.join(strange)})" if strange else "no arrays"
+        what = f"entries that are no arrays ({_listing(strange)})" if strange else "no arrays"
         raise InputError(f"{source} holds {what}; a state dict of arrays by name is needed.")
-    return {name.removeprefix("module."): np.asarray(v, np.float32) for name, v in raw.items()}
+    if wrong := [name for name, value in raw.items() if value.dtype.kind not in "fiub"]:
+        raise InputError(f"{source} holds arrays that are no real numbers: {_listing(wrong)}.")
+    with np.errstate(over="ignore"):  # becomes infinite, and is found below
+        state = {name.removeprefix("module."): v.astype(np.float32) for name, v in raw.items()}
+    if len(state) < len(raw):
+        raise InputError(f"{source} holds the same names with `module.` before them and without.")
+    if wrong := [name for name, value in state.items() if not np.isfinite(value).all()]:
+        raise InputError(
+            f"{source} holds weights that are infinite or no numbers, as a training that failed "
+            f"leaves them: {_listing(wrong)}."
+        )
+    return state
+
+
+def _is_named_array(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, np.ndarray)
 
 
 def _read_npz(source: Path) -> dict:
     try:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if sum(member.file_size for member in arrays.zip.infolist()) > _MAX_BYTES:
+                raise InputError(
+                    f"{source} unpacks to more than {_MAX_BYTES / 1e9:.0f} GB, far more than the "
+                    "weights of a RANet; download it again."
+                )
             return dict(arrays)
+    except InputError:
+        raise
     except Exception as error:  # numpy raises whatever zipfile, zlib and its own parser raise
+        reason = str(error) or type(error).__name__
         raise InputError(
-            f"{source} is not a readable .npz ({error}); download it again."
+            f"{source} is not a readable .npz ({reason}); download it again."
         ) from error
 
 
@@ -192,17 +217,34 @@ def _read_pth(source: Path) -> dict:
             f"{source} is damaged or holds more than tensors, so it was not loaded; only a plain "
             f"state dict is read."
         ) from error
+    wrappers = 0
+    while isinstance(raw, Mapping) and isinstance(raw.get("state_dict"), Mapping):
+        raw, wrappers = raw["state_dict"], wrappers + 1
+        if wrappers > _MAX_WRAPPERS:
+            raise InputError(f"{source} holds state dicts without end; only a plain one is read.")
     if not isinstance(raw, Mapping):
         raise InputError(
             f"{source} holds a {type(raw).__name__}, not a state dict of arrays by name."
         )
-    return _to_numpy(raw)
+    return {name: _to_numpy(source, name, value) for name, value in raw.items()}
 
 
-def _to_numpy(value):
-    if isinstance(value, Mapping):
-        return {name: _to_numpy(v) for name, v in value.items()}
-    return value.float().numpy() if hasattr(value, "numpy") else value
+def _to_numpy(source: Path, name: object, value: object) -> object:
+    """A tensor of any kind as float32; anything else as it is."""
+    if not hasattr(value, "numpy"):
+        return value
+    try:
+        value = value.detach()  # a parameter, whose gradient was asked for
+        if value.is_quantized:
+            value = value.dequantize()
+        if value.is_complex():
+            return value.resolve_conj().numpy()
+        return value.to_dense().float().numpy()
+    except Exception as error:  # PyTorch has its own for every kind of tensor
+        raise InputError(
+            f"{source}: the tensor {name} holds no values that can be read, so it was not loaded; "
+            "save the state dict of a network on the CPU."
+        ) from error
 
 
 def _depth(state: StateDict, prefix: str) -> int:
@@ -254,3 +296,7 @@ def _published_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _skipped_lines(skipped: list[str]) -> list[str]:
     listing = ", ".join(skipped)
     return [f"Skipped {len(skipped)} that the network never uses: {listing}."] * bool(skipped)
+
+
+def _listing(names: list[str]) -> str:
+    return listed(names, MAX_NAMES)

@@ -197,8 +197,8 @@ class RunCheckpoints:
         written = [int(path.name) for path in _written(self._folder)]
         place = f"step {max(written)}" if written else "the start"
         return InputError(
-            f"A checkpoint cannot be written to {self._folder} ({_reason(error)}); make room or "
-            f"let it be written to, and give the same command again to resume from {place}."
+            f"A checkpoint cannot be written to {self._folder} ({reason_of(error)}); make room or "
+            f"let it be written to, and give the same command again to go on from {place}."
         )
 
 
@@ -286,7 +286,8 @@ def _check_alike(expected: np.ndarray, found: np.ndarray) -> None:
         raise ValueError(f"{found.dtype}{found.shape} in the place of {expected.shape}")
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """What the system says of an error that the storage library has wrapped, in one phrase."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, OSError) and error.strerror:

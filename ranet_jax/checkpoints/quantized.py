@@ -157,8 +157,11 @@ def read_settings(path: Path | str) -> dict[str, Any]:
 
 def is_packed(path: Path | str) -> bool:
     """Whether that is a file written by `save`, by its list of contents alone."""
+    path = as_path(path)
+    if not path.is_file():
+        return False
     try:
-        with as_path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             return _SETTINGS in archive.namelist()
     except (OSError, zipfile.BadZipFile):
         return False

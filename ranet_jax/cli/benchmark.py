@@ -7,7 +7,7 @@ from ranet_jax.benchmarks.checks import check_programs
 from ranet_jax.benchmarks.compile_for import compile_for
 from ranet_jax.benchmarks.latency import run_benchmark
 from ranet_jax.checkpoints import checkpoint
-from ranet_jax.cli.parsers import add_example, local_path, size
+from ranet_jax.cli.parsers import add_example, local_path, size, whole_number
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
@@ -45,31 +45,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--objects",
-        type=_listed(int),
+        type=_listed(whole_number(0, 1024)),
         help="numbers of objects (default: 1,2,4,8; with --compile-for 1)",
     )
     parser.add_argument(
         "--batch",
-        type=_listed(int),
+        type=_listed(whole_number(0, 1024)),
         default=[1],
         help="numbers of videos at once: 1 for latency, more for throughput (default: 1)",
     )
     parser.add_argument(
         "--memory",
-        type=int,
+        type=whole_number(0, 64),
         metavar="N",
         help="earlier frames to match with beside the first one, compared with none (default: the "
         "checkpoint's own setting)",
     )
     parser.add_argument(
-        "--repeat", type=int, default=5, help="rounds of the network (default: %(default)s)"
+        "--repeat",
+        type=whole_number(0, 1_000_000),
+        default=5,
+        help="rounds of the network (default: %(default)s)",
     )
     parser.add_argument(
         "--pipeline", action="store_true", help="also time from JPEG frames to PNG label maps"
     )
     parser.add_argument(
         "--frames",
-        type=int,
+        type=whole_number(0, 10_000),
         default=12,
         help="length of the clip for --pipeline (default: %(default)s)",
     )

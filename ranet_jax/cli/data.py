@@ -10,7 +10,7 @@ from data_pipelines import DEFAULT_DATA_DIR
 from data_pipelines.config import Crops, DataConfig, ObjectSampling
 from ranet_jax import extras
 from ranet_jax.cli.compile_cache import add_cache_argument
-from ranet_jax.cli.parsers import add_example, local_path, new_parser
+from ranet_jax.cli.parsers import add_example, local_path, new_parser, whole_number
 from ranet_jax.errors import InputError
 
 _SETTING_OPTIONS = ("height", "width", "slots", "object_sampling", "crops", "jitter")
@@ -44,8 +44,12 @@ def _add_preview(commands: Any) -> None:
     parser = new_parser(commands, "preview", summary)
     add_example(parser, "ranet data preview --set ecssd --set davis/2016@2 --out sheet.png")
     _add_data_options(parser, batch_size=2)
-    parser.add_argument("--rows", type=int, default=6, help="examples on the sheet (default 6)")
-    parser.add_argument("--tile", type=int, default=288, help="width of an image (default 288)")
+    parser.add_argument(
+        "--rows", type=whole_number(0, 1000), default=6, help="examples on the sheet (default 6)"
+    )
+    parser.add_argument(
+        "--tile", type=whole_number(0, 4096), default=288, help="width of an image (default 288)"
+    )
     parser.add_argument(
         "--out", type=local_path, default=Path("preview.png"), help="the PNG to write"
     )
@@ -59,9 +63,14 @@ def _add_bench(commands: Any) -> None:
     add_example(parser, "ranet data bench --set davis/2016")
     _add_data_options(parser, batch_size=4)
     parser.add_argument(
-        "--examples", type=int, default=64, help="examples in a measurement (default 64)"
+        "--examples",
+        type=whole_number(0, 1_000_000),
+        default=64,
+        help="examples in a measurement (default 64)",
     )
-    parser.add_argument("--repeats", type=int, default=3, help="measurements (default 3)")
+    parser.add_argument(
+        "--repeats", type=whole_number(0, 1000), default=3, help="measurements (default 3)"
+    )
     parser.set_defaults(run=bench)
 
 
@@ -89,11 +98,15 @@ def _add_data_options(parser: argparse.ArgumentParser, batch_size: int) -> None:
         "images=IMAGES,MASKS; may be repeated, @2 draws from it twice as often",
     )
     _add_data_dir(parser)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, default=batch_size)
-    parser.add_argument("--height", type=int, help="rows of the network's input (default 480)")
-    parser.add_argument("--width", type=int, help="columns of the network's input (default 864)")
-    parser.add_argument("--slots", type=int, help="object slots (default 1)")
+    parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=0)
+    parser.add_argument("--batch-size", type=whole_number(1, 1024), default=batch_size)
+    parser.add_argument(
+        "--height", type=whole_number(1, 8192), help="rows of the network's input (default 480)"
+    )
+    parser.add_argument(
+        "--width", type=whole_number(1, 8192), help="columns of the network's input (default 864)"
+    )
+    parser.add_argument("--slots", type=whole_number(1, 16), help="object slots (default 1)")
     parser.add_argument("--object-sampling", choices=get_args(ObjectSampling))
     parser.add_argument("--crops", choices=get_args(Crops))
     parser.add_argument("--jitter", type=float, help="of the crops (default 0.1)")
@@ -115,6 +128,7 @@ def build(arguments: argparse.Namespace) -> None:
 
     from data_pipelines import builders
     from data_pipelines.builders import checksums
+    from ranet_jax.io.locks import locked
 
     data_dir = Path(arguments.data_dir or DEFAULT_DATA_DIR).expanduser()
     manual = arguments.manual_dir and arguments.manual_dir.expanduser()
@@ -124,8 +138,10 @@ def build(arguments: argparse.Namespace) -> None:
         raise InputError(f"{manual} is empty: put the archives of the set there.")
     builder = builders.builder(arguments.name, data_dir)
     config = tfds.download.DownloadConfig(manual_dir=manual)
-    builder.download_and_prepare(download_dir=data_dir / "downloads", download_config=config)
-    checksums.verify(builder)
+    downloads = data_dir / "downloads"
+    with locked(Path(builder.data_dir).parent):
+        builder.download_and_prepare(download_dir=downloads, download_config=config)
+        checksums.verify(builder)
     for split, info in builder.info.splits.items():
         print(f"{builder.info.full_name}:{split}  {info.num_examples} examples")
     print(f"in {builder.data_dir}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ranet_jax import extras
 from ranet_jax.cli.network_arguments import add_network_arguments, segmenter_settings
-from ranet_jax.cli.parsers import add_example, local_path
+from ranet_jax.cli.parsers import add_example, local_path, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=local_path, default=Path("demo-out"), help="folder (default: %(default)s)"
     )
     parser.add_argument(
-        "--frames", type=int, default=24, help="length of the clip (default: %(default)s)"
+        "--frames",
+        type=whole_number(0, 10_000),
+        default=24,
+        help="length of the clip (default: %(default)s)",
     )
     parser.add_argument(
         "--objects",

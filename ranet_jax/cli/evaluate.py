@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ranet_jax.evaluation import results, runner, summary
 from ranet_jax.evaluation.davis import SPLITS, Video, read_split
 from ranet_jax.evaluation.machine import hardware, usable_cores, versions
 from ranet_jax.inference.tracking import VideoSegmenter
+from ranet_jax.io.locks import locked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,12 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sequences", type=_names, help="only these, separated by commas")
     parser.add_argument(
-        "--batch", type=whole_number(1), default=1, help="videos in flight (default 1)"
+        "--batch", type=whole_number(1, 1024), default=1, help="videos in flight (default 1)"
     )
     add_segmenter_arguments(parser)
     add_online_arguments(parser)
     parser.add_argument(
-        "--processes", type=whole_number(1), help="for scoring (default: one a core)"
+        "--processes", type=whole_number(1, 1024), help="for scoring (default: one a core)"
     )
     parser.add_argument("--name", help="of the run in tables and plots (default: name of --out)")
     parser.set_defaults(run=run)
@@ -93,8 +95,14 @@ def run(arguments: argparse.Namespace) -> None:
         resolution=arguments.resolution,
         sequences=arguments.sequences,
     )
-    processes = arguments.processes or usable_cores()
-    processes = min(processes, len(videos))
+    # Of several processes that evaluate together the first one has the folder.
+    alone = arguments.predictions or runner.this_shard().index == 0
+    with locked(arguments.out) if alone else nullcontext():
+        _evaluate(arguments, videos)
+
+
+def _evaluate(arguments: argparse.Namespace, videos: Sequence[Video]) -> None:
+    processes = min(arguments.processes or usable_cores(), len(videos))
     about = _about(arguments, videos)
     if not arguments.predictions:
         about |= _segment(arguments, videos, processes)

@@ -16,13 +16,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from ranet_jax import __version__
+from ranet_jax.cli import streams
 from ranet_jax.cli.compile_cache import add_cache_argument, compile_cache
 from ranet_jax.cli.parsers import new_parser
-from ranet_jax.errors import InputError
+from ranet_jax.errors import explain, one_line
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-TERMINATED = 143  # 128 + SIGTERM
+NO_READER = 141  # 128 + SIGPIPE
+# What ends a process from outside: `kill`, and a terminal that closes.
+ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,28 +35,60 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after `ranet`; those of the process where None.
 
     Returns:
-        The exit status: 0, 2 for bad input, 130 when interrupted.
+        The exit status: 0; 2 for bad input and for what the system refuses, such as a full disk;
+        130 when interrupted; 141 where nobody reads the output any more.
 
     Raises:
-        SystemExit: From argparse, for `--help` and wrong arguments, and with 143 on SIGTERM.
+        SystemExit: From argparse, for `--help` and wrong arguments, and with 143 on SIGTERM, 129 on
+            SIGHUP.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    streams.prepare()
+    try:
+        with _tidy_on_signals():
+            try:
+                _run(sys.argv[1:] if argv is None else argv)
+            except SystemExit:  # what `--help` printed has to arrive as well
+                streams.flush()
+                raise
+            streams.flush()
+    except KeyboardInterrupt:
+        streams.tell("ranet: interrupted; the files written so far are whole")
+        return INTERRUPTED
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and streams.reader_is_gone():
+            streams.drop(sys.stdout)
+            return NO_READER
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        _flush_or_drop()
+        streams.tell(f"ranet: error: {sentence}")
+        return BAD_INPUT
+    return 0
+
+
+def _run(argv: Sequence[str]) -> None:
     parser = _parser(argv[0] if argv else None)
     args, rest = parser.parse_known_args(argv)
     if rest and "overrides" not in args:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     args.overrides = rest
-    cache = compile_cache(args.cache) if "cache" in args else nullcontext()
+    with compile_cache(args.cache) if "cache" in args else nullcontext():
+        args.run(args)
+
+
+def _flush_or_drop() -> None:
     try:
-        with _tidy_on_sigterm(), cache:
-            args.run(args)
-    except InputError as error:
-        print(f"ranet: error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("ranet: interrupted; the files written so far are whole", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+        streams.flush()
+    except OSError:
+        streams.drop(sys.stdout)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments on one line."""
+
+    def error(self, message: str) -> None:
+        super().error(one_line(message))
 
 
 # Every command and what it does, in the order in which `ranet --help` lists them.
@@ -75,7 +110,7 @@ COMPILING = {"demo", "segment", "web", "evaluate", "train"}
 
 
 def _parser(asked_for: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ranet", description="Fast video object segmentation: RANet in JAX and Flax."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -90,17 +125,26 @@ def _parser(asked_for: str | None) -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _tidy_on_sigterm() -> Iterator[None]:
-    """Turns SIGTERM into an exception, which lets every `with` and `finally` tidy up."""
+def _tidy_on_signals() -> Iterator[None]:
+    """Turns signals that end a process into an exception, so that every `with` and `finally`
+    tidies up. A signal that is ignored already, as `nohup` does, stays ignored."""
 
-    def terminate(signum: int, frame: object) -> None:
-        raise SystemExit(TERMINATED)
+    def end(signum: int, frame: object) -> None:
+        # Often both come, one after the other: the second would break off the tidying.
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + signum)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, terminate)
+    numbers = [getattr(signal, name) for name in ENDING_SIGNALS if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: now for number, now in before.items() if now is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

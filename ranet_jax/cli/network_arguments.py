@@ -1,10 +1,9 @@
 """What commands that segment ask about the network. Light: `--help` imports no JAX."""
 
 import argparse
-import math
 from typing import TYPE_CHECKING, Any
 
-from ranet_jax.cli.parsers import size, whole_number
+from ranet_jax.cli.parsers import number, size, whole_number
 from ranet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--memory",
-        type=whole_number(0),
+        type=whole_number(0, 64),
         metavar="N",
         help="earlier frames to match with beside the first one: the previous frame, and older "
         "ones from the second on (default: the checkpoint's own setting)",
@@ -76,7 +75,7 @@ def add_online_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--online`, `--online-lr` and `--online-batch`."""
     parser.add_argument(
         "--online",
-        type=whole_number(0),
+        type=whole_number(0, 1_000_000),
         nargs="?",
         const=_ONLINE["iterations"],
         default=0,
@@ -85,13 +84,13 @@ def add_online_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--online-lr",
-        type=_rate,
+        type=number(0, 1000),
         metavar="RATE",
         help=f"learning rate of --online (default: {_ONLINE['learning_rate']})",
     )
     parser.add_argument(
         "--online-batch",
-        type=whole_number(1),
+        type=whole_number(1, 256),
         metavar="VIEWS",
         help="random views of the first frame in an iteration of --online (default: "
         f"{_ONLINE['batch_size']})",
@@ -135,13 +134,3 @@ def make_segmenter(
     from ranet_jax.training.online_adaptation import OnlineSegmenter
 
     return OnlineSegmenter(model, params, **online["online"], **settings)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = math.nan
-    if not 0 < rate < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return rate

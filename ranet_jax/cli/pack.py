@@ -3,7 +3,7 @@
 import argparse
 
 from ranet_jax.checkpoints import quantized
-from ranet_jax.cli.parsers import add_example, local_path
+from ranet_jax.cli.parsers import add_example, local_path, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=local_path, help="file to write, .npz")
     parser.add_argument(
         "--limit",
-        type=float,
+        type=number(0, 1e6),
         default=quantized.LIMIT / 1e6,
         metavar="MB",
         help="largest size in millions of bytes (default: %(default)g)",

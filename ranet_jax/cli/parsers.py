@@ -1,6 +1,7 @@
 """What the parsers of all commands have in common."""
 
 import argparse
+import math
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -49,13 +50,32 @@ def path_or_address(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """Type of an argument that is a whole number from `least` on."""
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Type of an argument that is a whole number from `least` on, or up to `most`."""
+    wanted = f"from {least}" if most is None else f"from {least} to {most}"
 
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
-        return int(text)
+        number = int(text) if text.isdecimal() and len(text) < 20 else least - 1
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {wanted}")
+        return number
+
+    return read
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Type of an argument that is a number above `least`, up to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least < value <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a number above {least:g}, up to {most:g}"
+            )
+        return value
 
     return read
 
@@ -63,7 +83,7 @@ def whole_number(least: int) -> Callable[[str], int]:
 def size(text: str) -> tuple[int, int]:
     """Type of an argument that is HEIGHTxWIDTH."""
     sides = text.split("x")
-    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+    if len(sides) != 2 or not all(side.isdecimal() and len(side) < 8 for side in sides):
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 480x864")
     return int(sides[0]), int(sides[1])
 

@@ -6,6 +6,7 @@ from ranet_jax import extras
 from ranet_jax.cli.parsers import add_example, local_path, path_or_address
 from ranet_jax.evaluation.report.report import write_report
 from ranet_jax.evaluation.report.run import read_run
+from ranet_jax.io.locks import locked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,4 +26,6 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: for files that are no results.
     """
     extras.require("plots", "ranet report")
-    print(write_report([read_run(path) for path in arguments.results], arguments.out))
+    runs = [read_run(path) for path in arguments.results]
+    with locked(arguments.out):
+        print(write_report(runs, arguments.out))

@@ -89,31 +89,31 @@ def run(args: argparse.Namespace) -> None:
     _check_mask_arguments(args)
     from ranet_jax.checkpoints import checkpoint
     from ranet_jax.inference.video import check_masks, segment_video
-    from ranet_jax.io.atomic import make_output_folder
+    from ranet_jax.io.locks import locked
     from ranet_jax.io.video_reader import open_video
 
     # Bad paths are found before the weights are loaded, which takes far longer.
     video, masks = open_video(source), _read_masks(args)
     check_masks(masks, video, str(args.mask or args.masks))
-    make_output_folder(args.out)
-    model, params = checkpoint.load(args.checkpoint, precision=args.precision)
-    segmenter = make_segmenter(args, model, params)
-    removed = {}
-    for id_, name in args.remove:
-        removed.setdefault(name, []).append(id_)
-    summary = segment_video(
-        segmenter,
-        video,
-        masks,
-        args.out,
-        removed=removed,
-        reverse=args.reverse,
-        overlay=args.overlay,
-        probabilities=args.probabilities,
-        rgba=args.rgba,
-        coco_rle=args.coco_rle,
-        fps=args.fps,
-    )
+    with locked(args.out):
+        model, params = checkpoint.load(args.checkpoint, precision=args.precision)
+        segmenter = make_segmenter(args, model, params)
+        removed = {}
+        for id_, name in args.remove:
+            removed.setdefault(name, []).append(id_)
+        summary = segment_video(
+            segmenter,
+            video,
+            masks,
+            args.out,
+            removed=removed,
+            reverse=args.reverse,
+            overlay=args.overlay,
+            probabilities=args.probabilities,
+            rgba=args.rgba,
+            coco_rle=args.coco_rle,
+            fps=args.fps,
+        )
     rate = summary.frames_per_second
     speed = f", {rate:.2f} frames per second after the first step" if rate else ""
     if args.online:

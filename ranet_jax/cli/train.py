@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ranet_jax import extras
-from ranet_jax.cli.parsers import add_example, path_or_address, step_range
+from ranet_jax.cli.parsers import add_example, path_or_address, step_range, whole_number
 from ranet_jax.errors import InputError
 
 
@@ -80,8 +80,12 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--coordinator", metavar="HOST:PORT", help="of process 0, elsewhere; with the next two"
     )
-    group.add_argument("--processes", type=int, metavar="N", help="how many there are")
-    group.add_argument("--process", type=int, metavar="I", help="this one's number, from 0")
+    group.add_argument(
+        "--processes", type=whole_number(1, 1_000_000), metavar="N", help="how many there are"
+    )
+    group.add_argument(
+        "--process", type=whole_number(0, 1_000_000), metavar="I", help="this one's number, from 0"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from ranet_jax.errors import InputError, listed
+from ranet_jax.errors import MAX_NAMES, InputError, listed
 from ranet_jax.io.davis_lists import read_list
 from ranet_jax.io.masks import VOID, read_ids
 
@@ -77,7 +77,8 @@ def read_split(
         unknown = [name for name in sequences if name not in names]
         if unknown:
             raise InputError(
-                f"The {split} split has no sequence {listed(unknown)}; it has {listed(names, 60)}."
+                f"The {split} split has no sequence {listed(unknown)}; it has "
+                f"{listed(names, MAX_NAMES)}."
             )
         names = [name for name in names if name in set(sequences)]
     if not names:

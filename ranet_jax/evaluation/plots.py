@@ -1,6 +1,8 @@
 """Plots of an evaluation. Each function writes one PNG."""
 
 import itertools
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ranet_jax import extras
+from ranet_jax.errors import one_line
 from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.report import paper_tables
 from ranet_jax.evaluation.scoring import Scores
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 BLUE, RED, GREEN, GRAY, LIGHT = "#0b6fb8", "#d1495b", "#2a9d6f", "#5f6770", "#dfe3e8"
 COLORS = (RED, BLUE, GREEN, "#e9a23b", "#7a5195")
 _POINTS_OVER_TIME = 50
+_LONGEST_TEXT = 90  # characters
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -29,15 +33,31 @@ def new_figure(width: float, height: float) -> "Figure":
         InputError: matplotlib is not installed.
     """
     extras.require("plots", "A plot")
-    from matplotlib.figure import Figure
-
+    # It names what draws on the screen. Nothing does here, and a name that is wrong would raise.
+    screen = os.environ.pop("MPLBACKEND", None)
+    try:
+        from matplotlib.figure import Figure
+    finally:
+        if screen is not None:
+            os.environ["MPLBACKEND"] = screen
     return Figure(figsize=(width, height), layout="constrained", dpi=150)
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a figure so that it is either whole or not there."""
+    """Writes a figure so that it is either whole or not there.
+
+    Texts are drawn as they are, as names may hold what matplotlib takes for a formula.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if shown := text.get_text():
+            text.set_parse_math(False)
+            text.set_text(one_line(shown, _LONGEST_TEXT))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        # Of letters that the font does not have, and of names that leave no room.
+        warnings.simplefilter("ignore", UserWarning)
         figure.savefig(temporary, format="png")
 
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
     """Changes when one of the files is written anew, without reading them."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update("\0".join(map(str, (path, *size_and_time(path)))).encode() + b"\n")
+        digest.update(os.fsencode("\0".join(map(str, (path, *size_and_time(path))))) + b"\n")
     return digest.hexdigest()
 
 
@@ -88,11 +89,12 @@ def hash_checkpoint(path: Path) -> str:
     """SHA-256 over the names and contents of a checkpoint's files; of its name if it has none."""
     digest = hashlib.sha256()
     if not path.exists():
-        digest.update(str(path).encode())
+        digest.update(os.fsencode(str(path)))
         return digest.hexdigest()
     files = [path] if path.is_file() else sorted(files_within(path))
     for file in files:
-        digest.update(f"{file.relative_to(path.parent if path.is_file() else path)}\0".encode())
+        name = file.relative_to(path.parent if path.is_file() else path)
+        digest.update(os.fsencode(f"{name}\0"))
         with file.open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()

@@ -1,11 +1,10 @@
 """Runs a segmenter over a split, scores predictions, and resumes where it stopped."""
 
 import multiprocessing
-import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import results, scoring
 from ranet_jax.evaluation.batches import group_videos, segment_group
 from ranet_jax.evaluation.davis import Dataset, Video
+from ranet_jax.evaluation.helper_process import helper_process
 from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.inference.tracking import VideoSegmenter
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json, write_record
@@ -207,17 +207,19 @@ def score_split(
     return found
 
 
-def _pool(processes: int) -> AbstractContextManager[Executor | None]:
+@contextmanager
+def _pool(processes: int) -> Iterator[Executor | None]:
+    """Processes to score in; after an error they end what they are at and begin nothing more."""
     if processes <= 1:
-        return nullcontext()
-    # A forked copy of a process that runs JAX's threads may hang. Ctrl-C reaches every process of a
-    # terminal; the main one ends the others, which may finish the record they are at.
-    return ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
+        yield None
+        return
+    # A forked copy of a process that runs JAX's threads may hang.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=helper_process)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _submit(

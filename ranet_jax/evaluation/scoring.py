@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ranet_jax.array_typing import Size
-from ranet_jax.errors import InputError, listed
+from ranet_jax.errors import MAX_NAMES, InputError, listed
 from ranet_jax.evaluation import metrics
 from ranet_jax.evaluation.davis import (
     Dataset,
@@ -155,7 +155,8 @@ def zip_predictions(videos: Sequence[Video], predictions: Path, archive: Path) -
 
 def describe_problems(predictions: Path, problems: Sequence[str]) -> str:
     """One sentence about everything that is wrong with a folder of predictions."""
+    more = f"; and {len(problems) - MAX_NAMES} more" if len(problems) > MAX_NAMES else ""
     return (
-        f"The predictions in {predictions} cannot be scored: {'; '.join(problems)}. Complete or "
-        "correct these files, or leave their sequences out."
+        f"The predictions in {predictions} cannot be scored: {'; '.join(problems[:MAX_NAMES])}"
+        f"{more}. Complete or correct these files, or leave their sequences out."
     )

@@ -12,7 +12,9 @@ from ranet_jax.inference.letterbox import letterbox, letterbox_labels
 from ranet_jax.inference.object_ids import (
     bucket,
     check_count,
+    check_frame,
     check_mask,
+    check_video,
     object_ids,
     slot_labels,
 )
@@ -42,9 +44,9 @@ class EditableVideos:
         """The ids that are followed, ascending.
 
         Raises:
-            InputError: if there was no `init`.
+            InputError: if there was no `init`, or there is no such video.
         """
-        self._require_init()
+        self._require_init(video)
         return tuple(sorted(self._batch.ids[video].values()))
 
     def add_object(self, frame: HostFrame, mask: HostMask, video: int = 0) -> None:
@@ -136,7 +138,7 @@ class EditableVideos:
         Raises:
             InputError: if there was no `init`, or the object is not followed.
         """
-        self._require_init()
+        self._require_init(video)
         (slot,) = self._batch.slots_of(video, [id])
         self._state = edits.remove(self._state, video, slot)
         self._batch = self._batch.without(video, slot)
@@ -161,7 +163,8 @@ class EditableVideos:
 
     def _check_edit(self, frame: HostFrame, mask: HostMask, video: int) -> list[int]:
         """The ids of a mask of the frame that was segmented last."""
-        self._require_init()
+        self._require_init(video)
+        check_frame(frame)
         self._batch.check_frame(frame, video)
         check_mask(mask, frame)
         return object_ids(mask)
@@ -174,6 +177,7 @@ class EditableVideos:
             after = np.where(mask, mask, before)
             self._given = [*self._given[:video], after, *self._given[video + 1 :]]
 
-    def _require_init(self) -> None:
+    def _require_init(self, video: int = 0) -> None:
         if self._state is None:
             raise InputError("There is no video yet; call init with its first frame and mask.")
+        check_video(video, len(self._batch.geometries))

@@ -23,6 +23,7 @@ from ranet_jax.inference.object_ids import (
     bucket,
     check_frame,
     check_mask,
+    check_size,
     object_ids,
     slot_labels,
 )
@@ -76,16 +77,11 @@ class Segmenter(EditableVideos):
         Raises:
             InputError: for an unknown `aggregation`, or a memory or a size that cannot be.
         """
-        if min(size) < 32 or any(side % 32 for side in size):
-            raise InputError(
-                f"The network's size is {size[0]}x{size[1]}; both must be multiples of 32."
-            )
-        if frame_scale < 1 or int(frame_scale) != frame_scale:
-            raise InputError(f"frame_scale is {frame_scale}; give a whole number from 1.")
+        size = check_size(size, frame_scale)
         chosen = {"aggregation": aggregation, "memory": memory}
         self._model = model.clone(**{name: v for name, v in chosen.items() if v is not None})
         self._params = params
-        self._size, self._frame_scale = tuple(size), frame_scale
+        self._size, self._frame_scale = size, int(frame_scale)
         self._frame_size = size[0] * frame_scale, size[1] * frame_scale
         self._devices = list(devices or jax.local_devices()[:1])
         self._state = None
@@ -124,7 +120,9 @@ class Segmenter(EditableVideos):
             InputError: if a frame or mask has another type or size, or a mask is empty or has too
                 many objects.
         """
-        listed = not isinstance(frame, np.ndarray)
+        listed = isinstance(frame, Sequence)
+        if listed and not isinstance(mask, Sequence | np.ndarray):
+            raise InputError("For a list of first frames a list of masks is needed, one for each.")
         frames, masks = (list(frame), list(mask)) if listed else ([frame], [mask])
         if len(frames) != len(masks) or not frames:
             raise InputError(
@@ -170,6 +168,10 @@ class Segmenter(EditableVideos):
             InputError: if there was no `init`, or a frame has another type or size.
         """
         self._require_init()
+        if not self._batch.listed:
+            check_frame(frame)  # None ends a video of a batch alone
+        elif not isinstance(frame, Sequence):
+            raise InputError("For a batch of videos a list of frames is needed, one for each.")
         frames = list(frame) if self._batch.listed else [frame]
         self._batch.check_frames(frames)
         fitted = jax.device_put(self._batch.fit(frames, self._frame_size), self._by_video)
@@ -193,9 +195,9 @@ class Segmenter(EditableVideos):
         joined in the latest frame have none.
 
         Raises:
-            InputError: if there was no `init`.
+            InputError: if there was no `init`, or there is no such video.
         """
-        self._require_init()
+        self._require_init(video)
         if self._values is None:
             mask = self._given[video]
             return {id_: np.float32(mask == id_) for id_ in self._batch.ids[video].values()}

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ranet_jax.errors import InputError
 from ranet_jax.inference.both_ways import backward_frames, vanishing
+from ranet_jax.inference.object_ids import check_ids
 from ranet_jax.inference.tracking import Masks, Removals, TrackedFrame, VideoSegmenter, track
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.frame_folder import extracted, frame_names, part
@@ -136,6 +137,7 @@ def check_masks(masks: Masks, video: Video, path: str = "") -> None:
     """
     named = masks if isinstance(masks, Mapping) else {"": masks}
     for name, labels in named.items():
+        check_ids(labels)
         if labels.shape != (video.height, video.width):
             mask = " ".join(filter(None, ("mask", path, name and f"of frame {name}")))
             raise InputError(

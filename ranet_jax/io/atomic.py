@@ -4,7 +4,11 @@ A store such as `gs://` shows an object when all of it has arrived: there, what 
 machine is sent in one piece.
 """
 
+import contextlib
+import hashlib
+import itertools
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,12 +18,17 @@ from pathlib import Path
 from ranet_jax.errors import InputError
 from ranet_jax.io.paths import as_path, is_address
 
+_LONGEST_NAME = 200  # bytes; most file systems allow 255, and a temporary name is longer
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.part")
+_unfinished: set[Path] = set()
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a hidden temporary path beside `path`, renamed to `path` when the block succeeds.
 
-    A block that raises, an interrupt included, leaves `path` unchanged and no temporary file.
+    A block that raises, an interrupt included, leaves `path` as it was and nothing beside it. Where
+    the system refuses, the `OSError` names `path`.
     """
     if is_address(path):
         with tempfile.TemporaryDirectory() as folder:
@@ -27,13 +36,52 @@ def replacing(path: Path) -> Iterator[Path]:
             yield own
             path.write_bytes(own.read_bytes())
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{_shortened(path.name)}.{os.getpid()}.part")
+    _unfinished.add(temporary)
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        # The folder may be what is in the way.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.filename in (None, temporary, str(temporary)):
+            error.filename, error.filename2 = str(path), None
         raise
+    finally:
+        _unfinished.discard(temporary)
+
+
+def _shortened(name: str) -> str:
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= _LONGEST_NAME else hashlib.sha256(encoded).hexdigest()
+
+
+def remove_unfinished() -> None:
+    """Removes what `replacing` has lent and not taken back, before the process ends at once."""
+    for temporary in list(_unfinished):
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def remove_leftovers(folder: Path, *, depth: int = 0) -> None:
+    """Removes what processes that were killed while writing left in a folder, and `depth` below."""
+    levels = [folder.glob("*/" * level + ".*.part") for level in range(depth + 1)]
+    for entry in itertools.chain(*levels):
+        found = _TEMPORARY.fullmatch(entry.name)
+        if found and not _runs(int(found[1])):
+            with contextlib.suppress(OSError):
+                entry.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, or no number of a process
+        return True
+    return True
 
 
 @contextmanager
@@ -54,10 +102,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 file whole, in a folder that is made where missing."""
+    """Writes a UTF-8 file whole, in a folder that is made where missing.
+
+    Names of files may hold bytes that are no text: these are written as their escapes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def refuse_existing(path: Path | str) -> None:
@@ -76,6 +127,8 @@ def make_output_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
         _try_to_write(path)
+        if not is_address(path):
+            remove_leftovers(path)
     except Exception as error:  # those of a store come in every type
         if not isinstance(error, OSError) and not is_address(path):
             raise

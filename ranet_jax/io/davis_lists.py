@@ -3,7 +3,7 @@
 from pathlib import Path, PurePath
 
 from ranet_jax.errors import InputError
-from ranet_jax.io.paths import is_plain_name
+from ranet_jax.io.paths import is_plain_name, refuse_special
 from ranet_jax.io.settings import shown
 
 
@@ -56,6 +56,7 @@ def read_list(path: Path) -> list[str]:
     Raises:
         InputError: the file cannot be read as text; and as `parse_list`.
     """
+    refuse_special(path)
     try:
         data = path.read_bytes()
     except OSError as error:

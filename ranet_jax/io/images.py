@@ -1,7 +1,6 @@
 """Reading images, for every purpose alike: upright, 8 bits a channel, one error for bad files."""
 
 import io
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,19 +10,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ranet_jax.array_typing import HostFrame, Size
 from ranet_jax.errors import InputError
+from ranet_jax.io.paths import read_bytes
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _MAX_16_BITS = 65_535
 _TURNED = (5, 6, 7, 8)  # its values that exchange height and width
-# What Pillow raises for files that are cut off, damaged (a PNG's checksum), or far too large.
-_BAD_FILE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    Image.DecompressionBombError,
-)
 
 
 class CorruptImageError(InputError):
@@ -53,16 +44,16 @@ def open_image(source: bytes | Path, name: str | None = None) -> Iterator[Image.
             larger than Pillow's limit (`PIL.Image.MAX_IMAGE_PIXELS`).
     """
     try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
+        data = source if isinstance(source, bytes) else read_bytes(source)
         with Image.open(io.BytesIO(data)) as image:
             if image.format == "PNG":
                 # Decoding looks at no checksum of the pixels' chunks.
                 image.verify()
         with Image.open(io.BytesIO(data)) as image:
             yield image
-    except InputError:
+    except (InputError, MemoryError):
         raise
-    except _BAD_FILE as error:
+    except Exception as error:  # every format of Pillow's has its own for damaged files
         raise CorruptImageError(name or str(source), _reason(error)) from error
 
 
@@ -116,4 +107,4 @@ def _reason(error: Exception) -> str:
     # Pillow prints the address of an in-memory file, which differs from run to run.
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

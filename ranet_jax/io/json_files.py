@@ -10,6 +10,7 @@ import numpy as np
 
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import write_text
+from ranet_jax.io.paths import refuse_special
 
 _CHECKSUM = "checksum"
 _MAX_DEPTH = 100
@@ -50,6 +51,7 @@ def read_json(path: Path) -> Any | None:
     Raises:
         InputError: it is there and cannot be read, is no JSON, or was changed since `write_record`.
     """
+    refuse_special(path)
     try:
         value = parse_json(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:

@@ -13,6 +13,7 @@ from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import replacing
 from ranet_jax.io.images import open_image
 from ranet_jax.io.palette import color_codes, davis_palette, id_palette
+from ranet_jax.io.paths import local
 from ranet_jax.io.soft_edges import has_soft_edges
 
 MAX_OBJECTS = 16
@@ -50,7 +51,7 @@ def read_mask(path: Path | str, *, first: bool = False) -> HostMask:
         InputError: The file is missing, not an image, cut off, in color, a JPEG or smoothed along
             its edges; or, with `first`, it shows no object or more than 16.
     """
-    path = Path(path)
+    path = local(path)
     if not path.is_file():
         raise InputError(f"There is no mask file {path}; check the path.")
     pixels = _read(path, f"The mask {path}")
@@ -194,7 +195,7 @@ def write_mask(path: Path | str, labels: HostMask) -> None:
     The file appears whole or not at all.
 
     Raises:
-        InputError: An id is negative or above 65535.
+        InputError: An id is negative or above 65535, or those are no ids.
     """
     data = encode_mask(labels)
     with replacing(Path(path)) as temporary:
@@ -204,6 +205,11 @@ def write_mask(path: Path | str, labels: HostMask) -> None:
 def encode_mask(labels: HostMask) -> bytes:
     """The PNG that `write_mask` writes; it raises the same."""
     labels = np.asarray(labels)
+    if labels.ndim != 2 or not labels.size or labels.dtype.kind not in "iub":
+        raise InputError(
+            f"A mask is an array of integer ids, [height, width], not {labels.dtype} "
+            f"{list(labels.shape)}."
+        )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > _MAX_ID:
         raise InputError(

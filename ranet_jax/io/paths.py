@@ -21,9 +21,10 @@ def as_path(place: str | os.PathLike) -> Path:
     """A path, of `etils.epath` where `place` is an address.
 
     Raises:
-        InputError: the address is of an unknown kind, or what reads it is not installed.
+        InputError: the address is of an unknown kind, or what reads it is not installed; or that is
+            no path at all.
     """
-    text = os.fspath(place)
+    text = _text(place)
     if not is_address(text):
         return Path(text)
     store = text.partition(_MARK)[0]
@@ -38,9 +39,18 @@ def as_path(place: str | os.PathLike) -> Path:
     return epath.Path(text)
 
 
+def _text(place: str | os.PathLike) -> str:
+    if not isinstance(place, str | os.PathLike) or not isinstance(os.fspath(place), str):
+        raise InputError(f"A path is needed, not {type(place).__name__}.")
+    text = os.fspath(place)
+    if "\0" in text or not text:
+        raise InputError(f"{text!r} is no path: give the name of a file or a folder.")
+    return text
+
+
 def is_address(place: str | os.PathLike) -> bool:
     """Whether that lies in a store rather than on this machine."""
-    return _MARK in os.fspath(place)
+    return _MARK in _text(place)
 
 
 def absolute(place: str | os.PathLike) -> Path:
@@ -73,6 +83,28 @@ def is_plain_name(name: str) -> bool:
         and not set(name) & set("/\\")
         and len(name.encode()) <= _MAX_NAME
     )
+
+
+def read_bytes(path: Path) -> bytes:
+    """The contents of a file.
+
+    Raises:
+        InputError: see `refuse_special`.
+    """
+    refuse_special(path)
+    return path.read_bytes()
+
+
+def refuse_special(path: Path) -> None:
+    """Refuses pipes, devices and sockets, whose reading may never end.
+
+    Raises:
+        InputError: `path` is one.
+    """
+    if not is_address(path) and path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(
+            f"{path} is a pipe or a device: copy its contents to a file and name that."
+        )
 
 
 def files_within(folder: Path) -> Iterator[Path]:

@@ -15,6 +15,7 @@ import numpy as np
 from ranet_jax.array_typing import HostFrame
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import read_image
+from ranet_jax.io.paths import local, refuse_special
 
 _IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _DECODED_AHEAD = 4
@@ -69,11 +70,12 @@ def open_video(path: Path | str) -> Video:
     Raises:
         InputError: There is nothing at the path, or nothing in it that is a frame.
     """
-    path = Path(path)
+    path = local(path)
     if path.is_dir():
         return _open_folder(path)
     if not path.exists():
         raise InputError(f"There is no video {path}; give a folder of frames or a video file.")
+    refuse_special(path)
     return _open_file(path)
 
 
@@ -155,21 +157,40 @@ def _open_file(path: Path) -> Video:
 
 
 def _decode_file(path: Path) -> NamedFrames:
-    index = 0
+    index = packets = 0
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            for frame in container.decode(stream):
-                turns = round(frame.rotation / 90) % 4
-                upright = np.rot90(frame.to_ndarray(format="rgb24"), turns)
-                yield f"{index:05d}", np.ascontiguousarray(upright)
-                index += 1
+            for packet in container.demux(stream):
+                packets += packet.size > 0
+                for frame in packet.decode():
+                    turns = round(frame.rotation / 90) % 4
+                    upright = np.rot90(frame.to_ndarray(format="rgb24"), turns)
+                    yield f"{index:05d}", np.ascontiguousarray(upright)
+                    index += 1
+            promised = _promised_packets(container)
+        if packets < promised and _count_packets(path) < promised:
+            raise InputError(
+                f"The video {path} is cut off: it ends after {index} of the {promised} frames that "
+                "its header promises; copy it again."
+            )
     except (av.FFmpegError, OSError) as error:
         raise InputError(
             f"The video {path} cannot be decoded after {index} frames ({_reason(error)}); it may "
             "be cut off, so copy it again."
         ) from error
+
+
+def _promised_packets(container: av.container.InputContainer) -> int:
+    """How many frames are stored, by the header; 0 where it does not tell."""
+    return container.streams.video[0].frames
+
+
+def _count_packets(path: Path) -> int:
+    """Frames that are stored, those among them that an edit list says not to show."""
+    with av.open(str(path), options={"ignore_editlist": "1"}) as container:
+        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from ranet_jax.errors import InputError, did_you_mean
+from ranet_jax.errors import MAX_NAMES, InputError, did_you_mean, listed
 
 # In a checkout a link to the folder `configs` at its top; a wheel holds the files.
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -184,7 +184,7 @@ def _key_hint(settings: ConfigDict, key: str) -> str:
     near = near or difflib.get_close_matches(key, known, cutoff=0.7)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"choose from {', '.join(own.values() or settings)}."
+    return f"choose from {listed(own.values() or settings, MAX_NAMES)}."
 
 
 def _keys(settings: ConfigDict) -> list[str]:

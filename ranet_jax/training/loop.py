@@ -19,6 +19,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from data_pipelines.loader import Loader, prefetch_to_devices
 from data_pipelines.pipeline import open_loader
 from ranet_jax.checkpoints.manager import FOLDER, RunCheckpoints
+from ranet_jax.io.locks import locked
+from ranet_jax.io.paths import absolute
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
 from ranet_jax.training import train_state, train_step
@@ -51,14 +53,17 @@ def run(config: TrainConfig, workdir: Path | str, profile: range = range(0)) -> 
     Raises:
         InputError: the config cannot be trained, the folder holds another experiment or cannot be
             written to, too many training images are unreadable, or a loss is not finite.
-        Preempted: SIGTERM came; what is needed to resume after the current step was saved.
+        Preempted: SIGTERM or SIGHUP came; what is needed to resume after the current step was
+            saved.
     """
     check(config)
-    workdir = reserve(workdir, dataclasses.asdict(config))
-    model = config.network()
-    optimizer = make_optimizer(config.optimizer, config.steps)
-    step = train_step.make_step(model, optimizer, config)
     with ExitStack() as stack:
+        if jax.process_index() == 0:
+            stack.enter_context(locked(absolute(workdir)))
+        workdir = reserve(workdir, dataclasses.asdict(config))
+        model = config.network()
+        optimizer = make_optimizer(config.optimizer, config.steps)
+        step = train_step.make_step(model, optimizer, config)
         preemption = stack.enter_context(PreemptionGuard())
         loader = stack.enter_context(closing(_open_loader(config)))
         checkpoints = stack.enter_context(RunCheckpoints(workdir / FOLDER, keep=config.log.keep))
@@ -101,7 +106,7 @@ def run(config: TrainConfig, workdir: Path | str, profile: range = range(0)) -> 
             if hooks.after(done, state, measured, batch, position):
                 break
         if done < config.steps:
-            raise Preempted
+            raise Preempted(preemption.status)
 
 
 def _open_loader(config: TrainConfig) -> Loader:

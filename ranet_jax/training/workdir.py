@@ -12,6 +12,7 @@ from ranet_jax.errors import InputError, listed
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json
 from ranet_jax.io.paths import absolute
+from ranet_jax.training.metric_writer import CURVE, METRICS
 
 CONFIG = "config.json"
 # What may change when a run is resumed: how long it is, what is written when, where things lie, and
@@ -32,6 +33,12 @@ def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
             or cannot be written to.
     """
     workdir = make_output_folder(absolute(workdir))
+    for name in (CONFIG, METRICS, CURVE):
+        # Later there would be threads at work that do not survive the error.
+        if (workdir / name).is_dir():
+            raise InputError(
+                f"{workdir / name} is a folder where a run has a file: choose another --workdir."
+            )
     path, config = workdir / CONFIG, to_jsonable(config)
     # In this order: the first process of the same run may be writing its config meanwhile.
     held = path.exists() or (workdir / FOLDER).exists()

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ranet_jax.errors import one_line
+
 Cell = float | str | None
 
 
@@ -60,6 +62,7 @@ def _text(cell: Cell, column: str) -> str:
 
 
 def _escape(text: str) -> str:
-    for sign in "\\|*_`":
+    text = one_line(text)
+    for sign in "\\|*_`<[":
         text = text.replace(sign, f"\\{sign}")
     return text

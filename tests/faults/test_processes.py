@@ -1,0 +1,242 @@
+"""Real processes: signals, full disks, streams that nobody reads, two at once in one folder."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from faults import world
+from faults.judge import contents, difference, the_sentence
+
+from ranet_jax.cli.main import main
+from ranet_jax.io.locks import locked
+
+ROOT = Path(__file__).resolve().parents[2]
+SEGMENT = ["segment", "clip", "--mask", "mask.png", "--checkpoint", "network", "--out", "out"]
+EVALUATE = ["evaluate", "--dataset", "davis2016", "--root", "DAVIS", "--out", "out"]
+SCORE = [*EVALUATE, "--predictions", "predictions", "--processes", "1"]
+REPORT = ["report", "results.json", "--out", "out"]
+WRITERS = (
+    [*SEGMENT, "--overlay", "--probabilities"],
+    SCORE,
+    REPORT,
+    ["pack", "network", "out.npz"],
+)
+# `ranet`, with a network that takes its time and knows nothing.
+SLOW = """
+    import sys, time
+    import numpy as np
+    from ranet_jax.cli.main import main
+    from ranet_jax.evaluation import baselines
+    from ranet_jax.inference import segmenter
+
+    class Slow(baselines.CopySegmenter):
+        def __init__(self, *_, **__): pass
+        def step(self, frames):
+            time.sleep(0.3)
+            return super().step(frames)
+
+    if __name__ == "__main__":
+        segmenter.Segmenter = baselines.CopySegmenter = Slow
+        sys.exit(main(sys.argv[1:]))
+"""
+posix = pytest.mark.skipif(os.name == "nt", reason="signals, pipes and limits of POSIX")
+pytestmark = posix
+
+
+@pytest.fixture
+def here(whole_world, tmp_path, monkeypatch):
+    world.copy(whole_world, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RANET_NO_CACHE", "1")
+    return tmp_path
+
+
+def start(arguments, *, slow=False, **named):
+    """`ranet` in a process of its own."""
+    own = "import sys; from ranet_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    script = Path("ranet_for_the_test.py")
+    script.write_text(textwrap.dedent(SLOW if slow else own))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | named.pop("environment", {})
+    named = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | named
+    return subprocess.Popen([sys.executable, str(script), *arguments], env=environment, **named)
+
+
+def wait_for(condition, process=None, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        assert process is None or process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.02)
+
+
+def end(process, number):
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert b"Traceback" not in errors, errors.decode()
+    return process.returncode
+
+
+def half_written():
+    return [path for path in Path("out").rglob("*") if path.name.startswith(".")]
+
+
+def children_of(process):
+    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(word) for word in text.split()]
+
+
+def runs(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)],
+)
+def test_a_signal_ends_segment_and_leaves_nothing_half_written(here, number, status):
+    run = start([*SEGMENT, "--overlay"], slow=True)
+    wait_for(Path("out/00000.png").exists, run)
+    assert end(run, number) == status
+    assert not half_written()
+
+
+def test_what_a_killed_run_left_goes_with_the_next_one(here):
+    run = start([*SEGMENT, "--overlay"], slow=True)
+    wait_for(Path("out/00000.png").exists, run)
+    assert end(run, signal.SIGKILL) == -signal.SIGKILL
+    assert half_written()
+    again = start([*SEGMENT, "--overlay"], slow=True)
+    assert again.wait(60) == 0
+    assert not half_written()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="asks Linux for the processes")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_the_helpers_of_evaluate_end_with_it(here, number, status):
+    run = start([*EVALUATE, "--baseline", "copy", "--processes", "2"], slow=True)
+    wait_for(Path("out/sequences/ant.scores.json").exists, run)
+    helpers = children_of(run)
+    assert helpers
+    assert end(run, number) == status
+    wait_for(lambda: not any(map(runs, helpers)), seconds=10)
+    if number != signal.SIGKILL:
+        assert not half_written()
+
+
+def test_a_folder_is_one_process_s_at_a_time(here):
+    first = start(SEGMENT, slow=True)
+    wait_for(Path("out/00000.png").exists, first)
+    second = start(SEGMENT)
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert "is in use by another process" in the_sentence(errors.decode())
+    assert end(first, signal.SIGKILL) == -signal.SIGKILL
+    assert start(SEGMENT, slow=True).wait(60) == 0  # nothing of the lock is left
+
+
+@pytest.mark.parametrize("command", [SEGMENT, SCORE, REPORT], ids=lambda words: words[0])
+def test_a_folder_in_use_is_refused(here, capfd, command):
+    with locked(Path("out")):
+        before = contents(Path())
+        assert main(command) == 2
+        assert "The folder out is in use" in the_sentence(capfd.readouterr().err)
+        assert not difference(before, contents(Path()))
+
+
+def test_a_lock_leaves_no_folder_that_stayed_empty(here):
+    with contextlib.suppress(KeyError), locked(Path("a/b/c")):
+        raise KeyError
+    assert not Path("a").exists()
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=lambda words: words[0])
+def test_the_limit_on_the_size_of_files_is_told(here, command):
+    done = with_shell(f"ulimit -f 4; $ranet {shlex.join(command)}")
+    assert done.returncode == 2, done.stderr.decode()
+    assert "File too large" in the_sentence(done.stderr.decode())
+    assert not half_written()
+
+
+def with_shell(line, **environment):
+    """Runs `ranet` in a line of the shell, in which `$ranet` stands for it."""
+    ranet = f"{sys.executable} -c 'import sys; from ranet_jax.cli.main import main; "
+    ranet += "sys.exit(main(sys.argv[1:]))'"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line.replace("$ranet", ranet)],
+        capture_output=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+    )
+
+
+@pytest.mark.parametrize("words", ["--help", "train --config-help", "report results.json --out o"])
+def test_a_pipe_that_nobody_reads_ends_quietly(here, words):
+    done = with_shell(f"( sleep 0.1; $ranet {words} ) | true")
+    assert done.returncode == 141
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("words", ["--help", "report results.json --out o", "--version"])
+def test_an_output_that_is_full_is_told(here, words):
+    done = with_shell(f"$ranet {words} > /dev/full")
+    assert done.returncode == 2
+    assert "No space left on device" in the_sentence(done.stderr.decode())
+
+
+@pytest.mark.parametrize("redirect", [">&-", "2>&-", ">&- 2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(here, redirect):
+    assert with_shell(f"$ranet report results.json --out out {redirect}").returncode == 0
+    assert Path("out/report.md").read_text().startswith("# Results")
+    assert with_shell(f"$ranet report none.json --out out {redirect}").returncode == 2
+
+
+def test_streams_that_know_ascii_alone_show_every_name(here):
+    shutil.copy("results.json", "größe.json")
+    plain = {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONIOENCODING": "ascii",
+    }
+    done = with_shell("$ranet report größe.json --out fertig-ü", **plain)
+    assert done.returncode == 0, done.stderr
+    done = with_shell("$ranet report nöne.json --out o", **plain)
+    assert done.returncode == 2
+    the_sentence(done.stderr.decode("ascii"))
+
+
+def test_a_backend_of_matplotlib_that_does_not_exist_changes_nothing(here):
+    done = with_shell("$ranet report results.json --out out", MPLBACKEND="nonsense")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small tmpfs")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=lambda words: words[0])
+def test_a_disk_that_is_full_is_told(here, small_disk, capfd, command):
+    (small_disk / "ballast").write_bytes(bytes(56_000))
+    assert main([word.replace("out", "disk/out") for word in command]) == 2
+    assert "No space left on device" in the_sentence(capfd.readouterr().err)
+    assert not [path for path in small_disk.rglob("*") if path.name.startswith(".")]
