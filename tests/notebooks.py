@@ -23,7 +23,7 @@ def code(notebook):
 
 
 def shown_text(notebook):
-    """What a notebook prints and shows, without pictures."""
+    """What a notebook prints and shows, without images."""
     texts = []
     for output in itertools.chain.from_iterable(cell.outputs for cell in code(notebook)):
         data = output.get("data", {})

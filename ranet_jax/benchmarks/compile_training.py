@@ -62,7 +62,7 @@ def compile_training(config: TrainConfig, target: str, out: Path | None = None) 
     examples = config.data.batch_size // len(devices)
     print(
         f"{config.name}, {config.data.height}x{config.data.width}, {config.data.slots} slots, "
-        f"{config.precision}{', rematerialised' * config.remat}, on {chip}:{shape} ({len(devices)} "
+        f"{config.precision}{', rematerialized' * config.remat}, on {chip}:{shape} ({len(devices)} "
         f"chips, {hosts} host{'s' * (hosts > 1)}): XLA's estimates, nothing was run.",
         flush=True,
     )

@@ -80,7 +80,7 @@ class Files:
             await form.close()
 
     async def frame(self, request: Request) -> Response:
-        """The picture of a frame."""
+        """The image of a frame."""
         session, _ = self._tabs.find(request)
         frames = session.clip.video.files if session.clip else ()
         index = request.path_params["frame"]

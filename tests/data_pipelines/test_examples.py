@@ -170,7 +170,7 @@ def test_kept_masks_change_nothing_and_save_reading(monkeypatch):
             np.testing.assert_array_equal(array, again[name])
 
 
-def test_pictures_do_not_share_memory():
+def test_images_do_not_share_memory():
     masks = [square(80, 150, left=10 + 5 * t) for t in range(6)]
     source = Clips([masks])
     one, two = make(source, frame=1, seed=0), make(source, frame=3, seed=0)
@@ -237,7 +237,7 @@ def test_boxes_are_those_of_test_time_without_jitter():
     assert make(Clips([[mask]]), crops="frame")["box"].tolist() == [0, 0, 96, 160]
 
 
-def test_a_small_picture_is_left_to_the_device_to_enlarge():
+def test_a_small_image_is_left_to_the_device_to_enlarge():
     mask = square(48, 60, top=10, left=20, side=20)
     example = make(Clips([[mask]]), jitter=0.0)
     assert example["ids"].sum() == 400
@@ -248,7 +248,7 @@ def test_a_small_picture_is_left_to_the_device_to_enlarge():
     np.testing.assert_allclose(((top + bottom) / 2, (left + right) / 2), middle, atol=1)
 
 
-def test_a_large_picture_is_shrunk():
+def test_a_large_image_is_shrunk():
     mask = square(960, 1600, top=300, left=600, side=300)
     example = make(Clips([[mask]]), crops="frame")
     assert abs(example["ids"].sum() - 900) <= 60

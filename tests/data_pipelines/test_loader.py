@@ -37,7 +37,7 @@ def take(running, count: int) -> list[str]:
     return digests
 
 
-def pictures(batch) -> list[bytes]:
+def image_bytes(batch) -> list[bytes]:
     return [row.tobytes() for row in batch["image"].reshape(-1, 32, 64, 3)]
 
 
@@ -109,14 +109,14 @@ def test_a_state_goes_on_with_another_number_of_processes(images):
     alone = loader.Loader([(images, 1)], SETTINGS, batch_size=4)
     next(alone)
     state = alone.get_state()
-    expected = pictures(next(alone))
+    expected = image_bytes(next(alone))
     halves = []
     for index in range(2):
         half = loader.Loader(
             [(images, 1)], SETTINGS, batch_size=2, process_index=index, process_count=2
         )
         half.set_state(state)
-        halves.append(pictures(next(half)))
+        halves.append(image_bytes(next(half)))
     assert [p for pair in zip(*halves, strict=True) for p in pair] == expected
 
 
@@ -134,16 +134,16 @@ def test_a_state_of_other_data_is_refused(images, videos):
 def test_a_source_is_used_up_before_it_starts_over(images):
     running = loader.Loader([(images, 1)], SETTINGS, batch_size=4)
     rounds = [
-        [p for batch in itertools.islice(running, 3) for p in pictures(batch)] for _ in range(3)
+        [p for batch in itertools.islice(running, 3) for p in image_bytes(batch)] for _ in range(3)
     ]
-    assert [len(set(pictures_)) for pictures_ in rounds] == [12, 12, 12]
+    assert [len(set(seen)) for seen in rounds] == [12, 12, 12]
     assert rounds[0] != rounds[1] != rounds[2], "each round has its own order"
 
 
 def test_processes_share_one_stream(images):
     def stream(**process):
         running = loader.Loader([(images, 1)], SETTINGS, seed=2, **process)
-        return [p for batch in itertools.islice(running, 6) for p in pictures(batch)]
+        return [p for batch in itertools.islice(running, 6) for p in image_bytes(batch)]
 
     whole = stream(batch_size=2)
     halves = [stream(batch_size=1, process_index=i, process_count=2) for i in range(2)]
@@ -160,7 +160,9 @@ def test_a_broken_image_is_skipped_told_once_and_counted(images, image_set, capl
     broken = image_set / "images/0004.jpg"
     broken.write_bytes(broken.read_bytes()[:200])
     running = loader.Loader([(images, 1)], SETTINGS, batch_size=4, max_corrupt=0.1, workers=0)
-    seen = collections.Counter(p for batch in itertools.islice(running, 9) for p in pictures(batch))
+    seen = collections.Counter(
+        p for batch in itertools.islice(running, 9) for p in image_bytes(batch)
+    )
     assert len(seen) == 11 and sum(seen.values()) == 36
     assert list(running.corrupt) == [str(broken)]
     told = [record for record in caplog.records if str(broken) in record.getMessage()]

@@ -65,7 +65,7 @@ def test_examples_have_as_many_occlusions_as_asked_for():
 
 
 def test_nothing_is_copied_from_the_margin():
-    """A white picture on a wider canvas: black would be the margin."""
+    """A white image on a wider canvas: black would be the margin."""
     geometry = Letterbox.of((96, 96), (96, 160))
     image = letterbox(np.full((96, 96, 3), 255, np.uint8), geometry)
     ids = letterbox_labels(square(96, 96, top=20, left=60, side=30), geometry)

@@ -107,13 +107,13 @@ def read_masks(paths):
 def test_real_masks_compared_with_themselves_are_perfect(data_dir):
     videos = [path for path in (data_dir / "DAVIS/Annotations/480p").iterdir() if path.is_dir()]
     videos.append(data_dir / "DAVIS17_multiobject/Annotations/240p/schoolgirls")
-    pictures = [
+    images = [
         *(data_dir / "DAVIS17_first_frames/Annotations/480p").glob("*/*.png"),
         *(data_dir / "COCO128_instances/masks").glob("*.png"),
         *sorted((data_dir / "ECSSD/ground_truth_mask").glob("*.png"))[::20],
     ]
-    assert len(videos) == 31 and len(pictures) == 30 + 126 + 50
-    for paths in [*(sorted(video.glob("*.png")) for video in videos), *([p] for p in pictures)]:
+    assert len(videos) == 31 and len(images) == 30 + 126 + 50
+    for paths in [*(sorted(video.glob("*.png")) for video in videos), *([p] for p in images)]:
         labels = np.stack(read_masks(paths))
         objects = [int(label) for label in np.unique(labels) if label]
         j, f = metrics.j_and_f(labels, labels, objects)

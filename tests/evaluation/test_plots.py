@@ -44,7 +44,7 @@ def test_plots_of_scores(tmp_path):
 
 
 @pytest.fixture
-def picture(tmp_path):
+def drawn(tmp_path):
     def draw(similarity=None, position=(20, 30), maps=5, **options):
         frame = np.full((60, 100, 3), 128, np.uint8)
         similarity = np.eye(6, 10) if similarity is None else similarity
@@ -62,12 +62,12 @@ def picture(tmp_path):
     return draw
 
 
-def test_the_similarity_picture_shows_the_maps(picture):
-    few, many = picture(maps=1), picture(maps=9, scores=np.arange(9))
+def test_the_similarity_plot_shows_the_maps(drawn):
+    few, many = drawn(maps=1), drawn(maps=9, scores=np.arange(9))
     assert many.shape[0] > few.shape[0] and many.shape[1] == few.shape[1]
-    assert (picture(np.eye(6, 10)[::-1]) != picture()).any()
-    assert (picture(position=(50, 90)) != picture()).any()
-    assert picture(maps=0).any()
+    assert (drawn(np.eye(6, 10)[::-1]) != drawn()).any()
+    assert (drawn(position=(50, 90)) != drawn()).any()
+    assert drawn(maps=0).any()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,6 @@ def test_the_similarity_picture_shows_the_maps(picture):
         ({"position": (60, 5)}, "outside the template of 60 x 100"),
     ],
 )
-def test_what_cannot_be_drawn(picture, options, message):
+def test_what_cannot_be_drawn(drawn, options, message):
     with pytest.raises(InputError, match=message):
-        picture(**options)
+        drawn(**options)

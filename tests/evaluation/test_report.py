@@ -160,7 +160,7 @@ def test_baselines_stand_beside_the_networks_and_not_among_ablations(results):
     assert [row.label for row in ours(tables[5])] == ["net"]
 
 
-def test_the_report_and_its_pictures(results, tmp_path):
+def test_the_report_and_its_plots(results, tmp_path):
     runs = [
         results("my_run*", 0.8, speed=speed(50)),
         results("none", 0.7, model={"ranking": "none"}, speed=speed(45)),

@@ -86,6 +86,6 @@ def test_sizes_may_differ_by_two_pixels(rows, columns):
     np.testing.assert_array_equal(fitted[:46, :62], ids[:46, :62])
 
 
-def test_a_mask_of_another_picture_is_refused():
+def test_a_mask_of_another_image_is_refused():
     with pytest.raises(InputError, match="m is 64x48 but its image is 64x51"):
         match_size(square(), 51, 64, "m")

@@ -1,4 +1,4 @@
-"""How objects share out the pixels."""
+"""How objects become one label a pixel."""
 
 import jax
 import jax.numpy as jnp

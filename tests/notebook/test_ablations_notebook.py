@@ -29,6 +29,6 @@ def test_ablations(installed, small_checkpoint, tmp_path):
     ]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[2] == percent and percent not in (cells[1], *cells[3:])
-    for picture in ("similarity.png", "ranking.png"):
-        with Image.open(work / picture) as image:
+    for name in ("similarity.png", "ranking.png"):
+        with Image.open(work / name) as image:
             assert image.width > 1000

@@ -78,7 +78,7 @@ def test_the_same_frame_in_the_same_box_is_seen_again(clips, seen):
     assert (np.asarray(masks) != seen["target_masks"]).mean() < 1e-3
 
 
-def test_a_crop_of_an_answer_lies_on_the_picture_in_its_box(clips, seen):
+def test_a_crop_of_an_answer_lies_on_the_image_in_its_box(clips, seen):
     """With the truth for an answer, the previous mask in the new box is the truth there."""
     answer = jax.vmap(functools.partial(uncrop, size=clips["ids"].shape[1:]))(
         seen["target_masks"], clips["frame_box"]

@@ -42,7 +42,7 @@ def test_the_timer_counts_steps_alone():
     assert timer.seconds_a_step() == pytest.approx(5), "counted anew"
 
 
-def test_the_curve_is_a_picture_of_loss_and_j(tmp_path):
+def test_the_curve_is_a_plot_of_loss_and_j(tmp_path):
     losses = [{"step": step, "loss": np.exp(-step / 5)} for step in range(1, 20)]
     scores = [{"step": step, "eval/J": step / 20} for step in (0, 10, 19)]
     for name, records in (("loss.png", losses), ("both.png", losses + scores)):
@@ -50,8 +50,8 @@ def test_the_curve_is_a_picture_of_loss_and_j(tmp_path):
     alone, both = (np.asarray(Image.open(tmp_path / n)) for n in ("loss.png", "both.png"))
     assert alone.shape == both.shape and (alone != both).any()
 
-    def shows(picture, color):
-        return (np.abs(picture[..., :3].astype(int) - color).max(axis=-1) < 30).any()
+    def shows(image, color):
+        return (np.abs(image[..., :3].astype(int) - color).max(axis=-1) < 30).any()
 
     red = (0xD1, 0x49, 0x5B)
     assert shows(both, red) and not shows(alone, red)

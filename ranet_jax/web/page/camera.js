@@ -11,7 +11,7 @@ export class Camera {
     this.video = document.createElement("video");
     Object.assign(this.video, { muted: true, playsInline: true });
     this.count = 0;
-    this.sent = new Map(); // pictures that have no mask yet, by count
+    this.sent = new Map(); // images that have no mask yet, by count
   }
 
   async open() {
@@ -34,7 +34,7 @@ export class Camera {
     this.connection.sendCameraFrame(count, await blob.arrayBuffer());
   }
 
-  // The picture of a mask; those before it were dropped.
+  // The image of a mask; those before it were dropped.
   take(count) {
     const image = this.sent.get(count);
     for (const other of this.sent.keys()) if (other <= count) this.sent.delete(other);

@@ -18,7 +18,7 @@ export class Clip {
     this.valid = -1; // the last frame whose mask follows from what is painted
   }
 
-  // The picture of a frame, and the next ones soon.
+  // The image of a frame, and the next ones soon.
   image(frame) {
     for (let next = frame; next < Math.min(frame + AHEAD, this.names.length); next++) {
       if (!this.images.has(next)) this.images.set(next, this.load(next));
