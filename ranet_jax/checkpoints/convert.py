@@ -275,9 +275,7 @@ def _assign(flat: Mapping, state: StateDict, names: Mapping[str, str]) -> Params
         "wrongly shaped": sorted(wrong),
     }
     if any(problems.values()):
-        found = "; ".join(
-            f"{kind}: {', '.join(items)}" for kind, items in problems.items() if items
-        )
+        found = "; ".join(f"{kind}: {_listing(items)}" for kind, items in problems.items() if items)
         raise InputError(
             f"These are not the weights of a RANet or ResNet this program knows: {found}."
         )

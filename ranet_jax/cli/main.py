@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import TextIO
 
 from ranet_jax import __version__
 from ranet_jax.cli import streams
@@ -89,6 +90,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:
         super().error(one_line(message))
+
+    def _print_message(self, message: str, file: TextIO | None = None) -> None:
+        # argparse would take no notice of an output that is full.
+        print(message, end="", file=file or sys.stderr)
 
 
 # Every command and what it does, in the order in which `ranet --help` lists them.

@@ -215,7 +215,7 @@ CASES = [
         "segment_video: no folder", lambda: segment_video(segmenter(), "clip", MASK, None), "path"
     ),
     refused("track: no frames", lambda: list(track(segmenter(), [], MASK)), "no frames"),
-    refused("track: no mask", lambda: list(track(segmenter(), [("a", FRAME)], {})), "no mask"),
+    refused("track: no mask", lambda: list(track(segmenter(), [("a", FRAME)], {})), "has a mask"),
     *[
         refused(f"write_mask: a mask that is {name}", lambda v=value: write_mask("m.png", v), "")
         for name, (value, _) in NO_MASKS.items()

@@ -91,8 +91,7 @@ def _in_the_way():
     yield reported, "file", "out/plots", ()
     for name in ("config.json", "metrics.jsonl", "curve.png"):
         yield trained, "folder", f"out/{name}", ()
-    for name in ("checkpoints", "images"):
-        yield trained, "file", f"out/{name}", ()
+    yield trained, "file", "out/checkpoints", ()
 
 
 CASES = [

@@ -36,6 +36,8 @@ from ranet_jax.cli.main import main
 from ranet_jax.errors import InputError
 
 MAX_SENTENCE = 850  # characters
+# A progress bar, or a note of what is done in spite of a file that cannot be used.
+_BAR_OR_NOTE = re.compile(r"/s\]|s/it|\d+%\||\?it|is (scored|segmented) anew\.$")
 _COMMAND_LINE_ERROR = re.compile(r"ranet[a-z -]*: error: ")
 
 
@@ -124,14 +126,14 @@ def _may_change(name: str, patterns: Iterable[str]) -> bool:
 
 
 def the_sentence(errors: str) -> str:
-    """The one sentence of the error stream, whose usage and progress bars are left out."""
+    """The one sentence of the error stream, without usage, progress bars and notes."""
     lines = [line.rpartition("\r")[2].strip() for line in errors.splitlines()]
     found = [line for line in lines if _COMMAND_LINE_ERROR.match(line)]
     usage = any(line.startswith("usage: ") for line in lines)
     assert len(found) == 1, errors
     if not usage:
-        bars = [line for line in lines if re.search(r"it/s|s/it|\d+%\||\?it", line)]
-        assert not [line for line in lines if line and line not in [*found, *bars]], errors
+        rest = [line for line in lines if line and line not in found]
+        assert not [line for line in rest if not _BAR_OR_NOTE.search(line)], errors
     sentence = _COMMAND_LINE_ERROR.sub("", found[0])
     check_sentence(sentence if not usage or sentence.endswith(".") else f"{sentence}.")
     return sentence

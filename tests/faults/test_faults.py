@@ -37,11 +37,6 @@ class StandIn:
         return {int(i): np.float32(labels == i) for i in np.unique(labels) if i}
 
 
-@pytest.fixture(scope="session")
-def whole_world(tmp_path_factory, small):
-    return world.build(tmp_path_factory.mktemp("faults") / "world", *small(mode="multi"))
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_fault(case, whole_world, tmp_path, capfd, monkeypatch):
     world.copy(whole_world, tmp_path)

@@ -31,16 +31,18 @@ WRITERS = (
 )
 # `ranet`, with a network that takes its time and knows nothing.
 SLOW = """
-    import sys, time
+    import os, sys, time
     import numpy as np
     from ranet_jax.cli.main import main
     from ranet_jax.evaluation import baselines
     from ranet_jax.inference import segmenter
 
     class Slow(baselines.CopySegmenter):
+        steps = 0
         def __init__(self, *_, **__): pass
         def step(self, frames):
-            time.sleep(0.3)
+            self.steps += 1
+            time.sleep(60 if self.steps > int(os.environ["QUICK_STEPS"]) else 0)
             return super().step(frames)
 
     if __name__ == "__main__":
@@ -59,12 +61,12 @@ def here(whole_world, tmp_path, monkeypatch):
     return tmp_path
 
 
-def start(arguments, *, slow=False, **named):
-    """`ranet` in a process of its own."""
+def start(arguments, *, quick_steps=None, **named):
+    """`ranet` in a process of its own; with `quick_steps` no network runs, and waits after them."""
     own = "import sys; from ranet_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
     script = Path("ranet_for_the_test.py")
-    script.write_text(textwrap.dedent(SLOW if slow else own))
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | named.pop("environment", {})
+    script.write_text(textwrap.dedent(own if quick_steps is None else SLOW))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "QUICK_STEPS": str(quick_steps)}
     named = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | named
     return subprocess.Popen([sys.executable, str(script), *arguments], env=environment, **named)
 
@@ -81,6 +83,11 @@ def end(process, number):
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert b"Traceback" not in errors, errors.decode()
+    return process.returncode
+
+
+def finish(process):
+    process.communicate(timeout=60)
     return process.returncode
 
 
@@ -104,19 +111,18 @@ def runs(pid):
     [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)],
 )
 def test_a_signal_ends_segment_and_leaves_nothing_half_written(here, number, status):
-    run = start([*SEGMENT, "--overlay"], slow=True)
+    run = start([*SEGMENT, "--overlay"], quick_steps=2)
     wait_for(Path("out/00000.png").exists, run)
     assert end(run, number) == status
     assert not half_written()
 
 
 def test_what_a_killed_run_left_goes_with_the_next_one(here):
-    run = start([*SEGMENT, "--overlay"], slow=True)
+    run = start([*SEGMENT, "--overlay"], quick_steps=2)
     wait_for(Path("out/00000.png").exists, run)
     assert end(run, signal.SIGKILL) == -signal.SIGKILL
-    assert half_written()
-    again = start([*SEGMENT, "--overlay"], slow=True)
-    assert again.wait(60) == 0
+    Path(f"out/.00001.png.{run.pid}.part").write_text("what it was writing")
+    assert finish(start([*SEGMENT, "--overlay"], quick_steps=9)) == 0
     assert not half_written()
 
 
@@ -125,7 +131,7 @@ def test_what_a_killed_run_left_goes_with_the_next_one(here):
     ("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_the_helpers_of_evaluate_end_with_it(here, number, status):
-    run = start([*EVALUATE, "--baseline", "copy", "--processes", "2"], slow=True)
+    run = start([*EVALUATE, "--baseline", "copy", "--processes", "2"], quick_steps=4)
     wait_for(Path("out/sequences/ant.scores.json").exists, run)
     helpers = children_of(run)
     assert helpers
@@ -136,14 +142,14 @@ def test_the_helpers_of_evaluate_end_with_it(here, number, status):
 
 
 def test_a_folder_is_one_process_s_at_a_time(here):
-    first = start(SEGMENT, slow=True)
+    first = start(SEGMENT, quick_steps=2)
     wait_for(Path("out/00000.png").exists, first)
     second = start(SEGMENT)
     _, errors = second.communicate(timeout=60)
     assert second.returncode == 2
     assert "is in use by another process" in the_sentence(errors.decode())
     assert end(first, signal.SIGKILL) == -signal.SIGKILL
-    assert start(SEGMENT, slow=True).wait(60) == 0  # nothing of the lock is left
+    assert finish(start(SEGMENT, quick_steps=9)) == 0  # nothing of the lock is left
 
 
 @pytest.mark.parametrize("command", [SEGMENT, SCORE, REPORT], ids=lambda words: words[0])
@@ -237,6 +243,6 @@ def small_disk(tmp_path):
 @pytest.mark.parametrize("command", WRITERS, ids=lambda words: words[0])
 def test_a_disk_that_is_full_is_told(here, small_disk, capfd, command):
     (small_disk / "ballast").write_bytes(bytes(56_000))
-    assert main([word.replace("out", "disk/out") for word in command]) == 2
+    assert main([f"disk/{word}" if word in ("out", "out.npz") else word for word in command]) == 2
     assert "No space left on device" in the_sentence(capfd.readouterr().err)
     assert not [path for path in small_disk.rglob("*") if path.name.startswith(".")]
