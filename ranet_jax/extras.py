@@ -13,7 +13,7 @@ MODULES = {
     "train": ("grain", "ml_collections", "requests", "simplejpeg", "tensorflow_datasets"),
     "plots": ("matplotlib",),
     "demo": ("skimage",),
-    "web": ("multipart", "starlette", "uvicorn", "websockets"),
+    "web": ("python_multipart", "starlette", "uvicorn", "websockets"),
     "gcs": ("gcsfs",),
     "s3": ("s3fs",),
     "tpu": ("libtpu",),

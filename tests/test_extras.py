@@ -12,6 +12,7 @@ from ranet_jax.io.masks import read_mask, write_mask
 
 HIDDEN = (
     *("grain", "importlib_resources", "matplotlib", "pyarrow"),
+    *("python_multipart", "starlette", "uvicorn", "websockets"),
     *("requests", "simplejpeg", "skimage", "tensorflow", "tensorflow_datasets", "torch"),
 )
 # The start of a program in which HIDDEN are not installed.
@@ -95,6 +96,7 @@ def test_the_core_imports(module):
             *[("evaluate", "--dataset", "davis2016", "--root", "D", "--out", "o")],
         ),
         ("demo", "skimage", ("demo", "--out", "demo-out")),
+        ("web", "python_multipart", ("web",)),
     ],
 )
 def test_what_needs_an_extra_names_it_in_one_sentence(extra, module, arguments):

@@ -67,6 +67,8 @@ def test_contents(wheel):
     assert configs <= set(names)
     for name in ("ranet_jax/py.typed", "ranet_jax/weights/default.npz", "data_pipelines/py.typed"):
         assert name in names
+    parts = {f"ranet_jax/web/page/{part.name}" for part in (ROOT / "ranet_jax/web/page").iterdir()}
+    assert parts <= set(names) and "ranet_jax/notebook/mask_widget.js" in names
     assert f"\nVersion: {ranet_jax.__version__}\n" in described
 
 

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from ranet_jax.errors import InputError
+from ranet_jax.errors import InputError, explain
 from ranet_jax.web.files import HEADERS, Files
 from ranet_jax.web.tabs import Settings, Tabs
 
@@ -49,7 +49,12 @@ def create_app(settings: Settings) -> Starlette:
     return Starlette(
         routes=[Mount(f"/{settings.token}", routes=page)],
         lifespan=lifespan,
-        exception_handlers={InputError: _refuse, ClientDisconnect: _gone, 404: _unknown},
+        exception_handlers={
+            InputError: _refuse,
+            OSError: _refuse,
+            ClientDisconnect: _gone,
+            404: _unknown,
+        },
     )
 
 
@@ -63,7 +68,7 @@ class _Page(StaticFiles):
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 400)
+    return JSONResponse({"error": explain(error)}, 400)
 
 
 async def _gone(request: Request, error: Exception) -> Response:

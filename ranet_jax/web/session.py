@@ -35,6 +35,8 @@ _UNWRITTEN = 8
 class Session:
     """See the module. What the page is told goes through `send`, which must not block."""
 
+    _job: Iterator | None = None  # what `advance` goes on with
+
     def __init__(
         self,
         segmenter: Callable[[], Segmenter],
@@ -76,7 +78,8 @@ class Session:
         """Starts anew with a clip."""
         self._forget()
         self.clip, self.painted = clip, Painted()
-        self._tell_clip()
+        if clip.video.files:  # a camera's come later
+            self._tell_clip()
 
     def know(self, masks: dict[int, HostMask]) -> None:
         """Takes masks to compare with, by the number of their frame."""
@@ -112,6 +115,7 @@ class Session:
         if self._segmenter is None:
             self._send({"type": "progress", "state": "loading"})
             self._segmenter = self._make_segmenter()
+        self._stop_job()
         self._settle()
         state = self._snapshots.nearest(self._valid)
         names = clip.names
@@ -172,10 +176,11 @@ class Session:
         """Takes a frame of the camera; called in any thread. Of several the latest ones count."""
         self._camera.append((count, data))
 
-    def take_still(self) -> None:
-        """Makes the camera's latest frame the first one of the clip, if there is none yet."""
+    def take_still(self, data: bytes) -> None:
+        """Takes the camera's first frame, to be painted on."""
         clip = self._need_clip()
-        if clip.live and not clip.video.files and self._camera:
+        if clip.live and not clip.video.files:
+            self.camera_frame(0, data)
             self._add_camera_frame()
             self._tell_clip()
 
@@ -206,8 +211,6 @@ class Session:
         self._snapshots, self._times = Snapshots(), deque(maxlen=_RATE_OVER + 1)
         self._camera.clear()
 
-    _job: Iterator | None = None
-
     def _frames(self, first: int) -> Iterator:
         """The frames there are, then those that the camera brings."""
         with closing(iter(part(self.clip.video, first, len(self.clip.video.files)))) as frames:
@@ -230,6 +233,7 @@ class Session:
 
     def _end(self, state: str) -> None:
         self._stop_job()
+        self._camera.clear()
         self._write(self._send, {"type": "progress", "state": state, "valid": self._valid})
 
     def _write(self, function: Callable[..., None], *arguments: object) -> None:

@@ -150,9 +150,11 @@ def _binary(session: Session, data: bytes) -> Callable[[], None] | None:
     kind, frame, image = unpack(data)
     if kind != CAMERA_FRAME:
         return lambda: session.paint(frame, image)
+    if not frame:
+        return lambda: session.take_still(image)
+    # While the camera is followed, nothing but its newest frames waits.
     session.camera_frame(frame, image)
-    # While the camera's frames are followed, nothing but the newest one waits.
-    return None if frame else session.take_still
+    return None
 
 
 async def _send_all(socket: WebSocket, outbox: Outbox) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from ranet_jax.errors import InputError
+from ranet_jax.errors import explain
 
 _logger = logging.getLogger(__name__)
 
@@ -98,9 +98,8 @@ class Worker:
     def _guarded(self, work: Work, function: Callable[[], None]) -> None:
         try:
             function()
-        except InputError as error:
-            work.fail(str(error))
-        except Exception:
+        except Exception as error:
             # One session's fault must not end the thread that serves the others.
-            _logger.exception("a session failed")
-            work.fail("Something went wrong here; the terminal of ranet web says what.")
+            if (sentence := explain(error)) is None:
+                _logger.exception("a session failed")
+            work.fail(sentence or "Something went wrong; the terminal of ranet web says what.")
