@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from ranet_jax.errors import InputError
 from ranet_jax.io.masks import MAX_OBJECTS, read_mask, write_mask
-from ranet_jax.io.palette import davis_palette
+from ranet_jax.io.palette import davis_palette, id_palette
 
 
 def squares(*ids, size=40):
@@ -31,6 +31,16 @@ def test_palette_is_the_davis_one():
     known |= {7: (128, 128, 128), 8: (64, 0, 0), 15: (192, 128, 128), 255: (224, 224, 192)}
     assert {label: tuple(palette[label].tolist()) for label in known} == known
     assert len(np.unique(palette, axis=0)) == 256
+
+
+def test_files_have_the_colors_of_overlays(tmp_path):
+    """In which 1, 8 and 9, three shades of one red in DAVIS, are told apart."""
+    write_mask(tmp_path / "mask.png", squares(1, 8, 9))
+    with Image.open(tmp_path / "mask.png") as image:
+        colors = np.array(image.getpalette()).reshape(-1, 3)
+    np.testing.assert_array_equal(colors, id_palette()[: len(colors)])
+    for one, other in ((1, 8), (1, 9), (8, 9)):
+        assert np.linalg.norm(colors[one] - colors[other]) > 100
 
 
 def test_palette_is_that_of_published_masks(data_dir):

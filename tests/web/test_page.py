@@ -2,6 +2,7 @@
 
 import io
 import re
+import tempfile
 import threading
 import time
 import zipfile
@@ -45,7 +46,16 @@ def work(tmp_path_factory, small):
 
 
 @pytest.fixture(scope="module")
-def address(work, browser, tmp_path_factory):
+def storage(tmp_path_factory):
+    """Where the sessions' temporary folders are made."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("storage")
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def address(work, browser, storage):
     """Of the page; the server runs in a thread of this process."""
     network = checkpoint.load(work / "checkpoint", precision="float32")
     words = ("--checkpoint", str(work / "checkpoint"), "--size", f"{HEIGHT}x{WIDTH}")
@@ -184,7 +194,12 @@ def test_pause_go_back_and_undo(new_page, address, work):
     assert [name for name in archive.namelist() if "painted" in name] == ["painted/00000.png"]
 
 
-def test_two_tabs_do_not_mix_and_a_closed_one_leaves_nothing(new_page, address, work):
+def sessions(storage) -> set[str]:
+    return {path.name for path in storage.glob("ranet-web-*")}
+
+
+def test_two_tabs_do_not_mix_and_a_closed_one_leaves_nothing(new_page, address, work, storage):
+    before = sessions(storage)
     one, other = new_page(), new_page()
     open_clip(one, address, work)
     open_clip(other, address, work)
@@ -204,6 +219,8 @@ def test_two_tabs_do_not_mix_and_a_closed_one_leaves_nothing(new_page, address, 
     one.close()
     stroke(other, (90, 60), (95, 85))
     track(other)
+    while len(sessions(storage) - before) > 1:
+        other.wait_for_timeout(50)
     answer = other.request.get(frame)
     assert answer.status == 400 and "session has ended" in answer.json()["error"]
 

@@ -156,6 +156,7 @@ async function toggle() {
   }
   stage.closePolygon();
   following = true;
+  tell("Starting …");
   await sending;
   connection.act("track");
   if (clip.live) camera.start();
