@@ -19,6 +19,7 @@ from ranet_jax.io.paths import local, refuse_special
 
 _IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _DECODED_AHEAD = 4
+_MAX_FRAME_SECONDS = 0.25  # the last one is shown so long after its time
 _END = object()
 
 NamedFrame = tuple[str, HostFrame]
@@ -157,7 +158,7 @@ def _open_file(path: Path) -> Video:
 
 
 def _decode_file(path: Path) -> NamedFrames:
-    index = packets = 0
+    index, packets, seen = 0, 0, 0.0
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -165,15 +166,21 @@ def _decode_file(path: Path) -> NamedFrames:
             for packet in container.demux(stream):
                 packets += packet.size > 0
                 for frame in packet.decode():
+                    seen = max(seen, frame.time or 0.0)
                     turns = round(frame.rotation / 90) % 4
                     upright = np.rot90(frame.to_ndarray(format="rgb24"), turns)
                     yield f"{index:05d}", np.ascontiguousarray(upright)
                     index += 1
-            promised = _promised_packets(container)
+            promised, seconds = container.streams.video[0].frames, _promised_seconds(container)
         if packets < promised and _count_packets(path) < promised:
             raise InputError(
                 f"The video {path} is cut off: it ends after {index} of the {promised} frames that "
                 "its header promises; copy it again."
+            )
+        if seen < 0.95 * seconds - _MAX_FRAME_SECONDS:
+            raise InputError(
+                f"The video {path} is cut off: it ends after {index} frames, at {seen:.1f} of the "
+                f"{seconds:.1f} seconds that its header promises; copy it again."
             )
     except (av.FFmpegError, OSError) as error:
         raise InputError(
@@ -182,9 +189,14 @@ def _decode_file(path: Path) -> NamedFrames:
         ) from error
 
 
-def _promised_packets(container: av.container.InputContainer) -> int:
-    """How many frames are stored, by the header; 0 where it does not tell."""
-    return container.streams.video[0].frames
+def _promised_seconds(container: av.container.InputContainer) -> float:
+    """How long a Matroska or WebM file of a video alone is, by its header; else 0.
+
+    Sound may go on longer, and other formats tell a number of frames, or guess the length.
+    """
+    if len(container.streams) > 1 or "matroska" not in container.format.name:
+        return 0.0
+    return (container.duration or 0) / av.time_base
 
 
 def _count_packets(path: Path) -> int:

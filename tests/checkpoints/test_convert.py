@@ -210,6 +210,30 @@ class Evil:
 
 
 @pytest.mark.torch
+def test_parameters_and_sparse_and_quantized_tensors_are_read(torch, tmp_path):
+    ones = torch.ones(2, 3)
+    tensors = {
+        "parameter": torch.nn.Parameter(ones),
+        "sparse": ones.to_sparse(),
+        "quantized": torch.quantize_per_tensor(ones, 0.5, 0, torch.qint8),
+    }
+    torch.save(tensors, tmp_path / "many.pth")
+    read = read_state_dict(tmp_path / "many.pth")
+    for name in tensors:
+        np.testing.assert_array_equal(read[name], np.ones((2, 3), np.float32))
+
+
+@pytest.mark.torch
+def test_tensors_without_values_are_refused(torch, tmp_path):
+    torch.save({"a": torch.ones(3, device="meta")}, tmp_path / "meta.pth")
+    with pytest.raises(InputError, match="the tensor a holds no values"):
+        read_state_dict(tmp_path / "meta.pth")
+    torch.save({1: torch.ones(3)}, tmp_path / "numbered.pth")
+    with pytest.raises(InputError, match="entries that are no arrays"):
+        read_state_dict(tmp_path / "numbered.pth")
+
+
+@pytest.mark.torch
 def test_code_in_a_file_is_not_run(torch, tmp_path):
     target = tmp_path / "touched"
     torch.save({"a": Evil(target)}, tmp_path / "evil.pth")

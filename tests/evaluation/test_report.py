@@ -1,5 +1,6 @@
 """The paper's tables with ours beside."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -42,6 +43,16 @@ def results(tmp_path):
         return read_run(folder / "results.json")
 
     return make
+
+
+@pytest.mark.parametrize("name", [r"$\frac{$", "$x$ $", "a\nb", "a|b", "\x1b[31m", "n" * 500])
+def test_names_are_text_wherever_they_go(results, tmp_path, name, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    run = results("a", 0.5)
+    path = report.write_report([dataclasses.replace(run, name=name)], tmp_path / "out")
+    rows = [line for line in path.read_text().splitlines() if line.startswith("| **")]
+    assert rows
+    assert all(line.isprintable() and line.endswith(" |") for line in rows)
 
 
 def ours(table):

@@ -1,5 +1,6 @@
 """Frames out of folders and video files."""
 
+import re
 import struct
 import threading
 import time
@@ -154,6 +155,18 @@ def test_a_truncated_video_says_how_far_it_goes(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     assert "video.mp4" in message_of(lambda: read_all(path))
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+@pytest.mark.parametrize("keep", [0.4, 0.7])
+def test_frames_that_the_header_promises_are_missed(tmp_path, suffix, keep):
+    noise = np.random.default_rng(0).integers(0, 256, (12, 48, 64, 3), dtype=np.uint8)
+    path = make_video(tmp_path / f"video{suffix}", noise)
+    assert len(read_all(path)) == 12
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    message = message_of(lambda: read_all(path))
+    assert re.search(r"is cut off: it ends after \d+ .* its header promises", message)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
