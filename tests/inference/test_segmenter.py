@@ -9,6 +9,7 @@ from small_videos import drifting_squares as clip
 from small_videos import segment
 
 from ranet_jax import InputError, Segmenter
+from ranet_jax.inference import state
 from ranet_jax.inference.edits import with_tracks
 from ranet_jax.models.ranet import RANet
 
@@ -195,6 +196,20 @@ def test_state_is_donated(single):
     old = segmenter._state
     segmenter.step(images[1])
     assert old.template.features.is_deleted() and old.labels.is_deleted()
+
+
+def test_nothing_crosses_between_host_and_device_unasked(single, monkeypatch):
+    images, labels = clip(2)
+    segmenter = Segmenter(*single, size=SIZE)
+    segmenter.init(images[0], labels[0])
+    advance = state.advance
+
+    def careless(model, params, before, frames, size):
+        return advance(model, params, before, np.asarray(frames), size)
+
+    monkeypatch.setattr(state, "advance", careless)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
+        segmenter.step(images[1])
 
 
 def test_earlier_results_are_not_changed_by_later_steps(single):

@@ -40,13 +40,16 @@ def measured(workdir) -> list[dict]:
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "finished"
-    loop.run(small_run.config(data, log__images=3), workdir)
+    loop.run(small_run.config(data, log__images=3), workdir, profile=range(2, 4))
     return workdir
 
 
 def test_a_run_leaves_all_there_is_to_see(finished):
     left = {path.name for path in finished.iterdir()} - {"tensorboard"}  # an extra
-    assert left == {"checkpoints", "config.json", "curve.png", "metrics.jsonl", "images"}
+    files = {"checkpoints", "config.json", "curve.png", "metrics.jsonl", "images", "profile"}
+    assert left == files
+    (trace,) = (finished / "profile").rglob("*.xplane.pb")
+    assert b"train" in trace.read_bytes()  # the name of a step
     evaluated = [r["step"] for r in lines(finished) if "eval/J" in r]
     logged = [r["step"] for r in lines(finished) if "loss" in r]
     assert (evaluated, logged) == ([0, 4], [2, 4])
