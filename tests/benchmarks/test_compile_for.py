@@ -199,6 +199,7 @@ def test_a_chip_that_is_not_there_is_compiled_for(small, tmp_path, capsys):
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_the_step_of_a_slice_is_compiled(small_config, capsys, monkeypatch):
     monkeypatch.setattr(compile_training, "MAX_EXAMPLES", 2)  # nothing more to compile
     found = compile_training.compile_training(
