@@ -5,7 +5,6 @@ import re
 import tempfile
 import threading
 import time
-import zipfile
 
 import numpy as np
 import pytest
@@ -22,14 +21,29 @@ from ranet_jax.web.app import create_app
 from ranet_jax.web.tabs import Settings
 
 pytest.importorskip("playwright")
-from playwright.sync_api import Page, expect  # noqa: E402
+from page_actions import (  # noqa: E402
+    FRAMES,
+    HEIGHT,
+    WIDTH,
+    at,
+    contrast,
+    download,
+    go_to,
+    masks_seen,
+    open_clip,
+    png,
+    score,
+    status,
+    stroke,
+    track,
+)
+from playwright.sync_api import expect  # noqa: E402
 
 expect.set_options(timeout=120_000)  # a program may have to be compiled first
-HEIGHT, WIDTH = 96, 160
 SIZE = (HEIGHT, WIDTH)
-FRAMES = 8
 CORRECTED = 5
 LIMIT = 4 << 20
+HEADER = bytes([1, 0, 0, 0, 0]) + bytes(8)
 
 
 @pytest.fixture(scope="module")
@@ -71,57 +85,6 @@ def address(work, browser, storage):
     yield f"http://127.0.0.1:{port}/token/"
     server.should_exit = True
     thread.join()
-
-
-def status(page: Page):
-    return page.locator("#status")
-
-
-def open_clip(page: Page, address: str, work) -> None:
-    page.goto(address)
-    page.locator("#open-video").set_input_files(work / "clip.mp4")
-    expect(page.locator("#where")).to_have_text(f"00000 (1 of {FRAMES})")
-
-
-def at(page: Page, x: float, y: float) -> tuple[float, float]:
-    """A place of the frame, in pixels of the clip, on the screen."""
-    box = page.locator("#canvas").bounding_box()
-    return box["x"] + x * box["width"] / WIDTH, box["y"] + y * box["height"] / HEIGHT
-
-
-def stroke(page: Page, *points: tuple[float, float]) -> None:
-    """With the mouse."""
-    page.mouse.move(*at(page, *points[0]))
-    page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*at(page, *point), steps=4)
-    page.mouse.up()
-
-
-def track(page: Page, end: str = "Done") -> None:
-    page.locator("#track").click()
-    expect(status(page)).to_contain_text(end)
-
-
-def go_to(page: Page, frame: int) -> None:
-    page.locator("#frame").fill(str(frame))
-    expect(page.locator("#where")).to_contain_text(f"({frame + 1} of")
-
-
-def score(page: Page) -> float:
-    text = page.locator("#score")
-    expect(text).to_contain_text("1: ")
-    return float(re.search(r"1: ([\d.]+)", text.inner_text())[1])
-
-
-def download(page: Page, label: str) -> zipfile.ZipFile:
-    with page.expect_download() as started:
-        page.get_by_role("link", name=label).click()
-    return zipfile.ZipFile(started.value.path())
-
-
-def masks_seen(page: Page) -> int:
-    return page.evaluate("performance.getEntriesByName('mask to pixels').length")
 
 
 def test_paint_track_correct_download(new_page, address, work, tmp_path):
@@ -279,23 +242,6 @@ def test_it_fits_a_screen_and_can_be_read(new_page, address, scheme, width, heig
         assert contrast(page, selector) >= 4.5, selector
 
 
-def contrast(page: Page, selector: str) -> float:
-    """Between the text of an element and what is behind it (WCAG 2)."""
-    colors = page.locator(selector).first.evaluate(
-        """x => {
-          const text = getComputedStyle(x).color;
-          while (getComputedStyle(x).backgroundColor === "rgba(0, 0, 0, 0)") x = x.parentElement;
-          return [text, getComputedStyle(x).backgroundColor];
-        }"""
-    )
-    light = []
-    for color in colors:
-        rgb = np.array([int(value) for value in re.findall(r"\d+", color)[:3]]) / 255
-        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-        light.append(linear @ [0.2126, 0.7152, 0.0722])
-    return (max(light) + 0.05) / (min(light) + 0.05)
-
-
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -328,15 +274,6 @@ def test_masks_and_messages_that_cannot_be(new_page, address, work, tmp_path):
     expect(error).to_contain_text("is named as no frame: they are 00000 to 00007")
     stroke(page, (50, 60), (60, 85))
     track(page)
-
-
-def png(height: int, width: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.ones((height, width), np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-HEADER = bytes([1, 0, 0, 0, 0]) + bytes(8)
 
 
 @pytest.mark.parametrize(
