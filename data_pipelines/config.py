@@ -1,7 +1,6 @@
 """What the section `data` of a config says: which examples, and how they are made."""
 
 import dataclasses
-import math
 import os
 from typing import Any, Literal, get_args
 
@@ -91,7 +90,7 @@ def _is_set(pair: Any) -> bool:
         return False
     weight = pair[1]
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-    return is_number and 0 < weight < math.inf
+    return is_number and 1e-6 <= weight <= 1e6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +100,7 @@ class DataConfig(ExampleSettings, section="data"):
     root: str = text("what {root} in other settings stands for", default="data")
     sets: tuple[tuple[str, float], ...] = setting(
         _are_sets,
-        "pairs of a dataset and a weight above 0, such as (('ecssd', 1.0),)",
+        "pairs of a dataset and a weight above 0, from 1e-6 to 1e6, such as (('ecssd', 1.0),)",
         "names of datasets, each with its weight in the mixture",
     )
     exclude: tuple[str, ...] = names("videos to leave out, by name", default=())

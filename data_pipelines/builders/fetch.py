@@ -47,11 +47,11 @@ def fetch(url: str, folder: Path) -> Path:
 
 
 def _reason(error: Exception) -> str:
+    # Errors of `requests` are OSErrors, whose own text is lost when they get the name of a file.
+    text = str(error.args[0]) if error.args else type(error).__name__
     # In the middle of an answer a time-out comes as another error.
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+    if isinstance(error, requests.Timeout) or "timed out" in text:
         return "nobody answers"
     if isinstance(error, requests.HTTPError):
         return f"the answer is {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.ConnectionError) and "HTTPConnectionPool" in str(error):
-        return "no connection"
-    return str(error)
+    return "no connection" if "ConnectionPool(" in text else text

@@ -1,6 +1,7 @@
 """Checkpoints of runs: kept, found, restored to the bit, and never half there."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import ranet_jax
 from ranet_jax.checkpoints import checkpoint
+from ranet_jax.checkpoints.checksums import DamagedCheckpointError
 from ranet_jax.checkpoints.manager import FOLDER, RunCheckpoints, Saved, best
 from ranet_jax.errors import InputError
 
@@ -190,3 +192,66 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(tmp_path):
 def test_another_network_or_optimizer_is_refused(tmp_path):
     said = _run(_OTHER, tmp_path)
     assert len(said) == 2 and all("made by another network or optimizer" in one for one in said)
+
+
+def _damage(path: Path) -> None:
+    """Another byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("file", ["settings/metadata", "iterator/metadata", "checksums/metadata"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(tmp_path, caplog, file):
+    with RunCheckpoints(tmp_path, keep=3) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, saved(step), score=0.5)
+    _damage(tmp_path / "2" / file)
+    with RunCheckpoints(tmp_path, keep=3) as checkpoints:
+        step, found = checkpoints.restore_latest(saved(0).params, saved(0).train)
+        assert step == 1 and checkpoints.latest == 1
+        same(found.params, saved(1).params)
+        checkpoints.save(2, saved(2), score=0.5)
+    assert steps(tmp_path) == {"1", "2", "2.damaged"}
+    assert f"The checkpoint {tmp_path / '2'} is damaged" in caplog.text
+
+
+def test_values_that_are_others_are_noticed(tmp_path):
+    """Orbax reads them as they are: the checksums tell."""
+    for step, values in ((1, saved(1)), (2, saved(2))):
+        with RunCheckpoints(tmp_path / str(step), keep=1) as checkpoints:
+            checkpoints.save(5, values)
+    for name in ("params", "train"):
+        mixed = tmp_path / name
+        shutil.copytree(tmp_path / "1", mixed)
+        shutil.rmtree(mixed / "5" / name)
+        shutil.copytree(tmp_path / "2" / "5" / name, mixed / "5" / name)
+        with (
+            RunCheckpoints(mixed, keep=1) as checkpoints,
+            pytest.raises(DamagedCheckpointError, match="the checksum of .* is another"),
+        ):
+            checkpoints.restore_latest(saved(0).params, saved(0).train)
+        assert steps(mixed) == {"5"}, "the only one stays"
+
+
+@pytest.mark.parametrize("score", ['{"J": NaN}', '{"J": 0.9}', "{", "[]"])
+def test_a_damaged_score_is_noticed(tmp_path, score):
+    with RunCheckpoints(tmp_path, keep=3) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, saved(step), score=0.5)
+    (tmp_path / "2" / "metrics" / "metrics").write_text(score)
+    with pytest.raises(DamagedCheckpointError, match=str(tmp_path / "2")):
+        best(tmp_path)
+    with RunCheckpoints(tmp_path, keep=3) as checkpoints:
+        assert checkpoints.latest == 1
+
+
+def test_a_checkpoint_without_checksums_is_read(tmp_path):
+    """As earlier versions wrote it."""
+    with RunCheckpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(3, saved(3))
+    shutil.rmtree(tmp_path / "3" / "checksums")
+    with RunCheckpoints(tmp_path, keep=1) as checkpoints:
+        step, found = checkpoints.restore_latest(saved(0).params, saved(0).train)
+    assert step == 3
+    same(found.params, saved(3).params)

@@ -1,8 +1,12 @@
 """The builders on small archives in the layouts of the publishers."""
 
 import importlib
+import os
+import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from small_sets import (
 )
 
 from data_pipelines import builders
+from data_pipelines.pipeline import open_source
 from ranet_jax.errors import InputError
 
 STATIC = {
@@ -240,3 +245,82 @@ assert len(pipeline.open_source('ecssd', {str(tmp_path)!r}).image(0, 0)) > 100
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "ecssd/1.0.0:train  3 examples" in done.stdout
+
+
+def _spoiled(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x20
+    path.write_bytes(content)
+
+
+def test_damage_to_a_built_set_is_noticed(tmp_path, build):
+    write_tree(tmp_path / "manual", static_files(*STATIC["ecssd"]))
+    folder = Path(build("ecssd", tmp_path / "whole", tmp_path / "manual").data_dir)
+    assert open_source("ecssd", tmp_path / "whole").lengths == [1, 1, 1]
+    (shard,) = (path.name for path in folder.glob("*array_record*"))
+    record = (folder / shard).read_bytes().index(b"JFIF") + 200
+    damage = {
+        "record": lambda folder: _spoiled(folder / shard, record),
+        "end": lambda folder: os.truncate(folder / shard, 1000),
+        "info": lambda folder: _spoiled(folder / "dataset_info.json", 30),
+        "features": lambda folder: (folder / "features.json").unlink(),
+        "checksums": lambda folder: _spoiled(folder / "checksums.json", 30),
+    }
+    for name, spoil in damage.items():
+        shutil.copytree(tmp_path / "whole", tmp_path / name)
+        spoil(tmp_path / name / folder.relative_to(tmp_path / "whole"))
+        with pytest.raises(InputError, match="damaged"):
+            open_source("ecssd", tmp_path / name)
+    (folder / "checksums.json").unlink()
+    assert open_source("ecssd", tmp_path / "whole").lengths == [1, 1, 1], "of an earlier version"
+
+
+def _encrypted(path: Path) -> None:
+    """Says of every member that it is encrypted."""
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := content.find(mark, at + 1)) >= 0:
+            content[at + flags] |= 1
+    path.write_bytes(content)
+
+
+def _compressed_strangely(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    for mark, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = -1
+        while (at := content.find(mark, at + 1)) >= 0:
+            content[at + method] = 77
+    path.write_bytes(content)
+
+
+def _twice(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("images/0000.jpg", b"again")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _encrypted,
+        _compressed_strangely,
+        _twice,
+        lambda path: _spoiled(path, path.read_bytes().index(b"JFIF") + 200),
+        lambda path: os.truncate(path, path.stat().st_size // 2),
+    ],
+    ids=["encrypted", "unknown compression", "twice", "checksum", "cut off"],
+)
+def test_archives_that_cannot_be_read(spoil, tmp_path, build):
+    path = write_zip(tmp_path / "manual" / "images.zip", static_files(*STATIC["ecssd"]))
+    spoil(path)
+    with pytest.raises(InputError, match=r"images\.zip"):
+        build("ecssd", tmp_path / "built", tmp_path / "manual")
+    assert not list((tmp_path / "built").rglob("*.array_record*"))
+
+
+def test_two_images_of_one_name_are_refused(tmp_path, build):
+    files = static_files(*STATIC["ecssd"])
+    files["images/0001.JPG"] = files["images/0001.jpg"]
+    write_tree(tmp_path / "manual", files)
+    with pytest.raises(InputError, match="two images called 0001"):
+        build("ecssd", tmp_path / "built", tmp_path / "manual")

@@ -171,7 +171,7 @@ def _frames_of(tree: archives.FileTree, root: str, name: str) -> list[tuple[str,
     pairs = [(frame, f"{masks}{PurePosixPath(frame).stem}.png") for frame in frames]
     known = {mask for _, mask in pairs}
     there = [path for path in sorted(tree) if path.startswith(masks) and path.endswith(".png")]
-    if alone := [path for path in there if path not in known]:
+    if alone := [path for path in there if pairs and path not in known]:
         raise InputError(
             f"The video {name} of DAVIS is incomplete ({alone[0]} has no frame): unpack it again."
         )
