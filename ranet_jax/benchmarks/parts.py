@@ -70,6 +70,8 @@ def operations(jaxpr: core.Jaxpr, prefix: str = "", times: int = 1) -> Iterator[
         inner = [(each, 1) for each in _jaxprs(equation.params)]
         if equation.primitive.name == "scan":
             inner = [(each, equation.params["length"]) for each, _ in inner]
+        if equation.params.get("branches_platforms"):
+            inner = inner[-1:]  # of what is written for several platforms, the plain function
         for each, repeated in inner:
             yield from operations(each, name, times * repeated)
         if not inner:

@@ -4,20 +4,23 @@ What depends on the current frame alone is computed once and shared by all objec
 all videos lie in one batch axis, b*n with the objects fastest.
 """
 
+from collections.abc import Sequence
+
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap
-from ranet_jax.models.layers import ConvBlock, MultiScale, ResBlock, SharedConvBlock, conv
+from ranet_jax.models.layers import Conv, ConvBlock, MultiScale, ResBlock, SharedConvBlock
 from ranet_jax.models.ops import average_pool, resize_align_corners
+from ranet_jax.models.pixel_blocks import by_platform, double, from_blocks, to_blocks
 from ranet_jax.models.resnet import Levels
 
-Laterals = tuple[Float[Array, "b h8 w8 c"], Float[Array, "b h4 w4 c"], Float[Array, "b h2 w2 c"]]
+FINEST_BLOCK = 2  # side of the blocks of pixels in which a TPU computes the finest level
 
-
-def _double(x: FeatureMap) -> FeatureMap:
-    return resize_align_corners(x, (2 * x.shape[1], 2 * x.shape[2]))
+# Of each level of the pyramid, coarsest first: maps from three levels of the encoder.
+Laterals = tuple[tuple[FeatureMap, FeatureMap, FeatureMap], ...]
 
 
 class Merge(nn.Module):
@@ -37,9 +40,33 @@ class Merge(nn.Module):
         if shared is None:
             x = ConvBlock(4 * self.width, dtype=self.dtype, name="block1")(maps)
         else:
-            x = SharedConvBlock(4 * self.width, self.dtype, name="block1")(shared, maps)
+            x = SharedConvBlock(4 * self.width, self.dtype, name="block1")([shared], maps)
         x = ResBlock(2 * self.width, dtype=self.dtype, name="res")(x)
         return ConvBlock(2 * self.width, dtype=self.dtype, name="block2")(x)
+
+
+class Lateral(nn.Module):
+    """A 1x1 Conv-block on a level of the encoder, for a level of the pyramid.
+
+    Attributes:
+        features: channels of the output.
+        dtype: what the convolution computes in; parameters stay float32.
+        block: side of the blocks of pixels; None for what suits the platform.
+    """
+
+    features: int
+    dtype: jnp.dtype = jnp.float32
+    block: int | None = 1
+
+    @nn.compact
+    def __call__(self, x: FeatureMap) -> FeatureMap:
+        """[b, h, w, c] -> [b, h, w, features]."""
+        if self.block is None and not self.is_initializing():
+            return by_platform(self, FINEST_BLOCK, x)
+        block = self.block or 1
+        conv_block = ConvBlock(self.features, 1, self.dtype, block)
+        nn.share_scope(self, conv_block)
+        return from_blocks(conv_block(to_blocks(x, block)), block)
 
 
 class LateralConnections(nn.Module):
@@ -55,19 +82,19 @@ class LateralConnections(nn.Module):
 
     @nn.compact
     def __call__(self, levels: Levels) -> Laterals:
-        """Levels at strides 2 to 32 -> `width` channels at strides 8, 4 and 2."""
+        """Levels at strides 2 to 32 -> maps of `width` channels in all at strides 8, 4 and 2."""
         return tuple(
-            jnp.concatenate(
-                [self._lateral(levels, at, source) for source in range(at, at + 3)], axis=-1
-            )
+            tuple(self._lateral(levels, at, source) for source in range(at, at + 3))
             for at in (3, 2, 1)
         )
 
     def _lateral(self, levels: Levels, at: int, source: int) -> FeatureMap:
         features = self.width // 2 if source == at else self.width // 4
         name = f"stride{2**at}_from_stride{2**source}"
-        x = ConvBlock(features, 1, self.dtype, name=name)(levels[source - 1])
-        return resize_align_corners(x, levels[at - 1].shape[1:3])
+        block = None if source == 1 else 1
+        x = Lateral(features, self.dtype, block, name=name)(levels[source - 1])
+        size = levels[at - 1].shape[1:3]
+        return resize_align_corners(x, size, FINEST_BLOCK if at == 1 else 1)
 
 
 class Level(nn.Module):
@@ -77,35 +104,52 @@ class Level(nn.Module):
         features: channels of the two Conv-blocks and of the multi-scale block.
         res_features: channels in the middle of the Res-block.
         dtype: what the convolutions compute in; parameters stay float32.
+        next_block: side of the blocks of pixels in which a TPU computes the next level.
     """
 
     features: tuple[int, int, int]
     res_features: int
     dtype: jnp.dtype = jnp.float32
+    next_block: int = 1
 
     @nn.compact
-    def __call__(self, lateral: FeatureMap, x: FeatureMap) -> FeatureMap:
-        """Laterals [b, h, w, c1] and maps of each object [b*n, h, w, c2] -> [b*n, 2h, 2w, c]."""
-        x = self.refine(lateral, x)
+    def __call__(self, laterals: Sequence[FeatureMap], x: FeatureMap) -> FeatureMap:
+        """Laterals [b, h, w, c] and maps of each object [b*n, h, w, c2] -> [b*n, 2h, 2w, c]."""
+        x = self.refine(laterals, x)
         x = ResBlock(self.res_features, dtype=self.dtype, name="res")(x)
-        return _double(x)
+        return resize_align_corners(x, (2 * x.shape[1], 2 * x.shape[2]), self.next_block)
 
-    def refine(self, lateral: FeatureMap, x: FeatureMap) -> FeatureMap:
+    def refine(self, laterals: Sequence[FeatureMap], x: FeatureMap, block: int = 1) -> FeatureMap:
         """All but the Res-block and the doubling."""
-        x = SharedConvBlock(self.features[0], self.dtype, name="block1")(lateral, x)
-        x = ConvBlock(self.features[1], dtype=self.dtype, name="block2")(x)
-        return MultiScale(self.features[2], self.dtype, name="scales")(x)
+        x = SharedConvBlock(self.features[0], self.dtype, block, name="block1")(laterals, x)
+        x = ConvBlock(self.features[1], dtype=self.dtype, block=block, name="block2")(x)
+        return MultiScale(self.features[2], self.dtype, block, name="scales")(x)
 
 
 class FinestLevel(Level):
-    """The last level, which doubles before its Res-block and ends with a logit a pixel."""
+    """The last level, which doubles before its Res-block and ends with a logit a pixel.
+
+    Attributes:
+        block: side of the blocks of pixels, which doubles too; None for what suits the platform.
+    """
+
+    block: int | None = None
 
     @nn.compact
-    def __call__(self, lateral: FeatureMap, x: FeatureMap) -> FeatureMap:
-        """Laterals [b, h, w, c1] and maps of each object [b*n, h, w, c2] -> [b*n, 2h, 2w, 1]."""
-        x = _double(self.refine(lateral, x))
-        x = ResBlock(self.res_features, dtype=self.dtype, name="res")(x)
-        return conv(1, 3, bias=True, dtype=self.dtype, name="logits")(x)
+    def __call__(self, laterals: Sequence[FeatureMap], x: FeatureMap) -> FeatureMap:
+        """Laterals [b, h, w, c] and maps of each object [b*n, h, w, c2] -> [b*n, 2h, 2w, 1]."""
+        if self.block is None and not self.is_initializing():
+            return by_platform(self, FINEST_BLOCK, laterals, x)
+        block = self.block or 1
+        laterals, x = jax.tree.map(lambda x: to_blocks(x, block), (laterals, x))
+        x = self.refine(laterals, x, block)
+        if block > 1:
+            x, block = double(x, block), 2 * block
+        else:
+            x = resize_align_corners(x, (2 * x.shape[1], 2 * x.shape[2]))
+        x = ResBlock(self.res_features, dtype=self.dtype, block=block, name="res")(x)
+        x = Conv(1, 3, bias=True, dtype=self.dtype, block=block, name="logits")(x)
+        return from_blocks(x, block)
 
 
 class Pyramid(nn.Module):
@@ -132,6 +176,8 @@ class Pyramid(nn.Module):
         previous_mask = average_pool(previous_mask, foreground.shape[1:3]).astype(foreground.dtype)
         x = jnp.concatenate([foreground, background, previous_mask], axis=-1)
         x = Level((4 * w, 4 * w, 2 * w), w, self.dtype, name="level1")(laterals[0], x)
-        x = Level((2 * w, w, w // 2), w // 4, self.dtype, name="level2")(laterals[1], x)
+        x = Level((2 * w, w, w // 2), w // 4, self.dtype, FINEST_BLOCK, name="level2")(
+            laterals[1], x
+        )
         x = FinestLevel((w, w // 2, w // 4), w // 8, self.dtype, name="level3")(laterals[2], x)
         return x[..., 0].astype(jnp.float32)

@@ -43,7 +43,7 @@ class MatchingFeatures(nn.Module):
             reduced[1],
             resize_half_pixel(reduced[2].astype(jnp.float32), size),
         ]
-        x = jnp.concatenate([l2_normalize(a) for a in aligned], axis=-1)
+        x = jnp.concatenate([l2_normalize(a).astype(self.dtype) for a in aligned], axis=-1)
         return l2_normalize(ConvBlock(8 * self.width, 3, self.dtype, name="fuse")(x))
 
 

@@ -8,13 +8,13 @@ coincide).
 import functools
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from ranet_jax.array_typing import FeatureMap, Frame, Size
+from ranet_jax.models.pixel_blocks import from_blocks, precision_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -33,29 +33,94 @@ def l2_normalize(x: FeatureMap, epsilon: float = 1e-12) -> FeatureMap:
     return x / jnp.maximum(norm, epsilon)
 
 
-def instance_norm(x: FeatureMap, epsilon: float = 1e-5) -> FeatureMap:
-    """Zero mean and unit (biased) variance over each map; statistics in float32."""
+def instance_norm(
+    x: FeatureMap,
+    block: int = 1,
+    scale: Array | float = 1,
+    bias: Array | float = 0,
+    epsilon: float = 1e-5,
+) -> FeatureMap:
+    """Zero mean and unit (biased) variance over each map, then scale and shift; all in float32.
+
+    Args:
+        x: [b, h, w, c], or blocks of pixels, [b, h, w, block*block*c] (see `pixel_blocks`).
+        block: side of the blocks.
+        scale: a factor for each channel.
+        bias: added to each channel.
+        epsilon: added to the variance.
+
+    Returns:
+        In the type of `x`.
+    """
+    mean, variance = moments(x, block)
+    factor = lax.rsqrt(variance + epsilon) * scale
+    return ((x.astype(jnp.float32) - mean) * factor + bias).astype(x.dtype)
+
+
+def moments(
+    x: FeatureMap, block: int = 1
+) -> tuple[Float[Array, "b 1 1 c"], Float[Array, "b 1 1 c"]]:
+    """Mean and biased variance of each map, float32, in one pass over the data.
+
+    In float32 the squares are those of the distance to the mean of one row, which is near enough to
+    the mean of the map for the difference of two sums to keep its precision. In bfloat16 what that
+    saves is less than the rounding of the map itself, and without it the sums are computed where
+    the map is: together with the convolution before them.
+    """
     wide = x.astype(jnp.float32)
-    centered = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
-    variance = jnp.mean(jnp.square(centered), axis=(1, 2), keepdims=True)
-    return (centered * lax.rsqrt(variance + epsilon)).astype(x.dtype)
+    shift = 0.0
+    if x.dtype == jnp.float32:
+        middle = x.shape[1] // 2
+        shift = lax.stop_gradient(_mean_of_pixels(wide[:, middle : middle + 1], block))
+    mean = _mean_of_pixels(wide - shift, block)
+    variance = _mean_of_pixels(jnp.square(wide - shift), block) - jnp.square(mean)
+    return shift + mean, jnp.maximum(variance, 0)
+
+
+def _mean_of_pixels(x: FeatureMap, block: int) -> Float[Array, "b 1 1 c"]:
+    mean = jnp.mean(x, axis=(1, 2), keepdims=True)
+    if block == 1:
+        return mean
+    by_pixel = mean.reshape(*mean.shape[:3], block**2, -1)
+    return jnp.tile(jnp.mean(by_pixel, axis=3), block**2)
 
 
 def resize_half_pixel(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
     """Bilinear resize to (height, width), half-pixel centres, no smoothing when it shrinks."""
-    if factors := _whole_factors(x, size):
-        return _enlarge(x, factors, _half_pixel_offsets)
-    shape = (x.shape[0], *size, x.shape[3])
-    return jax.image.resize(x, shape, "bilinear", antialias=False, precision=lax.Precision.HIGHEST)
+    return _resize(x, size, _half_pixel_matrix, _half_pixel_offsets, 1)
 
 
-def resize_align_corners(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
-    """Bilinear resize to (height, width) in which the corner pixels keep their values."""
+def resize_align_corners(x: FeatureMap, size: tuple[int, int], block: int = 1) -> FeatureMap:
+    """Bilinear resize to (height, width) in which the corner pixels keep their values.
+
+    Args:
+        x: any map.
+        size: of the result.
+        block: side of the blocks of pixels in which a TPU makes the result; it divides `size`.
+            Where `to_blocks` follows, nothing is moved.
+    """
+    return _resize(x, size, _align_corners_matrix, _align_corners_offsets, block)
+
+
+def _resize(
+    x: FeatureMap,
+    size: tuple[int, int],
+    matrix_of: Callable[[int, int], np.ndarray],
+    offsets_of: Callable[[int, int], np.ndarray],
+    block: int,
+) -> FeatureMap:
+    matrices = [matrix_of(*lengths) for lengths in zip(x.shape[1:3], size, strict=True)]
+
+    def multiplied(x: FeatureMap, block: int = 1) -> FeatureMap:
+        return from_blocks(_apply_separable(x, *matrices, block), block)
+
     if factors := _whole_factors(x, size):
-        return _enlarge(x, factors, _align_corners_offsets)
-    rows = _align_corners_matrix(x.shape[1], size[0])
-    columns = _align_corners_matrix(x.shape[2], size[1])
-    return _apply_separable(x, rows, columns)
+        return lax.platform_dependent(
+            x,
+            tpu=functools.partial(multiplied, block=block),
+            default=functools.partial(_enlarge, factors=factors, offsets_of=offsets_of),
+        )
+    return multiplied(x)
 
 
 def average_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
@@ -193,10 +258,23 @@ def _enlarge(
     return x
 
 
-def _apply_separable(x: FeatureMap, rows: np.ndarray, columns: np.ndarray) -> FeatureMap:
-    rows, columns = jnp.asarray(rows, x.dtype), jnp.asarray(columns, x.dtype)
-    x = jnp.einsum("yh,bhwc->bywc", rows, x, precision=lax.Precision.HIGHEST)
-    return jnp.einsum("xw,bywc->byxc", columns, x, precision=lax.Precision.HIGHEST)
+def _apply_separable(
+    x: FeatureMap, rows: np.ndarray, columns: np.ndarray, block: int = 1
+) -> FeatureMap:
+    """A matrix for each axis, [out, in]; the result in blocks of pixels."""
+    rows, columns = (
+        jnp.asarray(m.reshape(len(m) // block, block, -1), x.dtype) for m in (rows, columns)
+    )
+    precision = precision_of(x.dtype)
+    x = jnp.einsum("yph,bhwc->bywpc", rows, x, precision=precision)
+    x = jnp.einsum("xqw,bywpc->byxpqc", columns, x, precision=precision)
+    return x.reshape(*x.shape[:3], -1)
+
+
+@functools.cache
+def _half_pixel_matrix(size: int, out: int) -> np.ndarray:
+    source = np.clip((np.arange(out) + 0.5) * (size / out) - 0.5, 0, size - 1)
+    return np.maximum(0, 1 - np.abs(source[:, None] - np.arange(size)))
 
 
 @functools.cache

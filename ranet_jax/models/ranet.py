@@ -265,4 +265,4 @@ class RANet(nn.Module):
 
     def _double(self, maps: FeatureMap) -> FeatureMap:
         size = (2 * maps.shape[1], 2 * maps.shape[2])
-        return resize_half_pixel(maps, size).astype(self.dtype)
+        return resize_half_pixel(maps.astype(self.dtype), size)

@@ -7,8 +7,15 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap, Frame, Params
-from ranet_jax.models.layers import conv
+from ranet_jax.models.layers import Conv
 from ranet_jax.models.ops import instance_norm, normalize
+from ranet_jax.models.pixel_blocks import (
+    by_platform,
+    from_blocks,
+    max_pool_of_blocks,
+    repeat_channels,
+    to_blocks,
+)
 
 # Bottlenecks of the four stages. 101 is the paper's; 14 and 26 are for tests and small experiments.
 STAGES = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -24,14 +31,22 @@ Levels = tuple[
 
 
 class AffineInstanceNorm(nn.Module):
-    """Instance norm with a scale and a shift for each channel, where batch norm stood."""
+    """Instance norm with a scale and a shift for each channel, where batch norm stood.
+
+    Attributes:
+        block: side of the blocks of pixels in the channels, see `pixel_blocks`.
+    """
+
+    block: int = 1
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> FeatureMap:
         """[b, h, w, c] -> [b, h, w, c]; computed in float32, returned in the type of `x`."""
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        return (instance_norm(x.astype(jnp.float32)) * scale + bias).astype(x.dtype)
+        shape = (x.shape[-1] // self.block**2,)
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        scale, bias = (repeat_channels(v, self.block) for v in (scale, bias))
+        return instance_norm(x, self.block, scale, bias)
 
 
 class Bottleneck(nn.Module):
@@ -51,16 +66,44 @@ class Bottleneck(nn.Module):
     def __call__(self, x: FeatureMap) -> FeatureMap:
         """[b, h, w, c] -> [b, h/stride, w/stride, 4*features]."""
         wide = 4 * self.features
-        y = conv(self.features, 1, dtype=self.dtype, name="conv1")(x)
+        y = Conv(self.features, 1, dtype=self.dtype, name="conv1")(x)
         y = nn.relu(AffineInstanceNorm(name="norm1")(y))
-        y = conv(self.features, 3, stride=self.stride, dtype=self.dtype, name="conv2")(y)
+        y = Conv(self.features, 3, stride=self.stride, dtype=self.dtype, name="conv2")(y)
         y = nn.relu(AffineInstanceNorm(name="norm2")(y))
-        y = conv(wide, 1, dtype=self.dtype, name="conv3")(y)
+        y = Conv(wide, 1, dtype=self.dtype, name="conv3")(y)
         y = AffineInstanceNorm(name="norm3")(y)
         if x.shape != y.shape:
-            x = conv(wide, 1, stride=self.stride, dtype=self.dtype, name="shortcut_conv")(x)
+            x = Conv(wide, 1, stride=self.stride, dtype=self.dtype, name="shortcut_conv")(x)
             x = AffineInstanceNorm(name="shortcut_norm")(x)
         return nn.relu(x + y)
+
+
+class Stem(nn.Module):
+    """7x7 convolution of stride 2, norm, ReLU, and the max pooling that halves the result.
+
+    Attributes:
+        features: channels of the convolution.
+        dtype: what it computes in; parameters stay float32.
+        block: side of the blocks of pixels; None for what suits the platform.
+    """
+
+    features: int
+    dtype: jnp.dtype = jnp.float32
+    block: int | None = None
+
+    @nn.compact
+    def compute(self, frame: Frame) -> tuple[FeatureMap, FeatureMap]:
+        """Normalized frame, [b, H, W, 3] -> [b, H/2, W/2, features] and [b, H/4, W/4, features]."""
+        if self.block is None and not self.is_initializing():
+            return by_platform(self, 2, frame, method="compute")
+        block = self.block or 1
+        # Moved after the crop: together with its interpolation it would take ten times as long.
+        x = to_blocks(lax.optimization_barrier(frame), 2 * block) if block > 1 else frame
+        x = Conv(self.features, 7, stride=2, dtype=self.dtype, block=block, name="conv1")(x)
+        x = nn.relu(AffineInstanceNorm(block, name="norm1")(x))
+        if block > 1:
+            return from_blocks(x, block), max_pool_of_blocks(x)
+        return x, nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
 
 
 class ResNet(nn.Module):
@@ -83,10 +126,10 @@ class ResNet(nn.Module):
     def __call__(self, frame: Frame) -> Levels:
         """RGB in [0, 1] -> strides 2, 4, 8, 16, 32 with 1, 4, 8, 16, 32 times `width` channels."""
         x = normalize(frame.astype(jnp.float32)).astype(self.dtype)
-        x = conv(self.width, 7, stride=2, dtype=self.dtype, name="conv1")(x)
-        x = nn.relu(AffineInstanceNorm(name="norm1")(x))
-        levels = [x]
-        x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        stem = Stem(self.width, self.dtype)
+        nn.share_scope(self, stem)
+        first, x = stem.compute(x)
+        levels = [first]
         for stage, blocks in enumerate(STAGES[self.depth]):
             width = self.width * 2**stage
             stride = 2 if stage > 0 else 1

@@ -72,7 +72,7 @@ def test_laterals(reference, blocks, name):
 )
 def test_pyramid_levels(reference, blocks, name, module, shared):
     x = blocks[f"{name}/input"]
-    parts = x[..., :shared], x[..., shared:]
+    parts = [x[..., :shared]], x[..., shared:]
     ours = apply_published(reference, module, f"pyramid/level{name[1]}", *parts)
     check(name, ours, blocks[f"{name}/output"])
 
@@ -100,12 +100,12 @@ def test_backbone_and_encoder(reference, blocks):
 
 
 def test_shared_conv_block_equals_concatenation():
-    """Two objects that share half of the channels: as if each had all of them."""
+    """Two objects that share some of the channels: as if each had all of them."""
     key = jax.random.key(0)
     shared = jax.random.normal(key, (3, 6, 7, 5))
     own = jax.random.normal(jax.random.fold_in(key, 1), (6, 6, 7, 4))
     module = SharedConvBlock(8)
-    params = module.init(key, shared, own)
+    params = module.init(key, [shared], own)
     both = np.concatenate([np.repeat(shared, 2, axis=0), own], axis=-1)
     together = ConvBlock(8).apply({"params": {"conv": params["params"]}}, both)
-    np.testing.assert_allclose(module.apply(params, shared, own), together, atol=1e-5)
+    np.testing.assert_allclose(module.apply(params, [shared], own), together, atol=1e-5)

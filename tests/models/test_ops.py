@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import compare
@@ -80,6 +81,17 @@ def test_instance_norm_computes_in_float32():
     wide = np.asarray(x, np.float64)
     expected = (wide - wide.mean()) / np.sqrt(wide.var() + 1e-5)
     np.testing.assert_allclose(np.asarray(y, np.float64), expected, atol=0.02)
+
+
+@pytest.mark.parametrize("mean", [0, 10, 1000])
+def test_one_pass_over_the_data_keeps_the_precision(mean):
+    """Means far larger than deviations, where a plain difference of two sums has no digit left."""
+    x = (mean + array(2, 40, 60, 3)).astype(np.float32)
+    wide = x.astype(np.float64)
+    expected, variance = wide.mean((1, 2), keepdims=True), wide.var((1, 2), keepdims=True)
+    found = ops.moments(jnp.asarray(x))
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(found[1], variance, rtol=2e-6)
 
 
 def test_primitives_equal_the_reference(reference):
