@@ -60,12 +60,28 @@ def instance_norm(
 def moments(
     x: FeatureMap, block: int = 1
 ) -> tuple[Float[Array, "b 1 1 c"], Float[Array, "b 1 1 c"]]:
-    """Mean and biased variance of each map, float32, in one pass over the data.
+    """Mean and biased variance of each map, float32; on a TPU in one pass over the data."""
+    return lax.platform_dependent(
+        x,
+        tpu=functools.partial(moments_in_one_pass, block=block),
+        default=functools.partial(moments_in_two_passes, block=block),
+    )
 
-    In float32 the squares are those of the distance to the mean of one row, which is near enough to
-    the mean of the map for the difference of two sums to keep its precision. In bfloat16 what that
-    saves is less than the rounding of the map itself, and without it the sums are computed where
-    the map is: together with the convolution before them.
+
+def moments_in_two_passes(x: FeatureMap, block: int) -> tuple[Array, Array]:
+    """The mean, then the mean of the squared distances to it, see `moments`."""
+    wide = x.astype(jnp.float32)
+    mean = _mean_of_pixels(wide, block)
+    return mean, _mean_of_pixels(jnp.square(wide - mean), block)
+
+
+def moments_in_one_pass(x: FeatureMap, block: int) -> tuple[Array, Array]:
+    """Both sums together, see `moments`.
+
+    In float32 the squares are those of the distance to the mean of one row, which is near enough
+    to the mean of the map for the difference of two sums to keep its precision. In bfloat16 what
+    that saves is less than the rounding of the map itself, and without it the sums are computed
+    where the map is: together with the convolution before them.
     """
     wide = x.astype(jnp.float32)
     shift = 0.0
