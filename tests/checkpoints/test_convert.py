@@ -210,6 +210,7 @@ class Evil:
 
 
 @pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:.*quantize_per_tensor:UserWarning")
 def test_parameters_and_sparse_and_quantized_tensors_are_read(torch, tmp_path):
     ones = torch.ones(2, 3)
     tensors = {
