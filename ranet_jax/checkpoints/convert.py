@@ -5,6 +5,7 @@ unpickled freely); an `.npz` holds the same arrays under the same names and need
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -211,7 +212,10 @@ def _read_pth(source: Path) -> dict:
             "arrays as .npz where PyTorch is installed."
         ) from error
     try:
-        raw = torch.load(source, map_location="cpu", weights_only=True)
+        # PyTorch warns of the kinds of tensors in a file; where a warning is an error, the file
+        # would be called damaged.
+        with warnings.catch_warnings(action="ignore"):
+            raw = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # the loader raises whatever zipfile and its unpickler raise
         raise InputError(
             f"{source} is damaged or holds more than tensors, so it was not loaded; only a plain "
