@@ -49,6 +49,12 @@ SLOW = """
         segmenter.Segmenter = baselines.CopySegmenter = Slow
         sys.exit(main(sys.argv[1:]))
 """
+# Signals as in a terminal, even where the tests run with some ignored (nohup, a job behind `&`).
+SIGNALS = """
+import signal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 posix = pytest.mark.skipif(os.name == "nt", reason="signals, pipes and limits of POSIX")
 pytestmark = posix
 
@@ -65,7 +71,7 @@ def start(arguments, *, quick_steps=None, **named):
     """`ranet` in a process of its own; with `quick_steps` no network runs, and waits after them."""
     own = "import sys; from ranet_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
     script = Path("ranet_for_the_test.py")
-    script.write_text(textwrap.dedent(own if quick_steps is None else SLOW))
+    script.write_text(SIGNALS + textwrap.dedent(own if quick_steps is None else SLOW))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "QUICK_STEPS": str(quick_steps)}
     named = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | named
     return subprocess.Popen([sys.executable, str(script), *arguments], env=environment, **named)
