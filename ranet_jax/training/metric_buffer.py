@@ -23,7 +23,7 @@ class NotFiniteError(InputError):
 def _is_step(values: Any) -> bool:
     return (
         isinstance(values, dict)
-        and set(values) == {field.name for field in dataclasses.fields(TrainMetrics)}
+        and set(values) == set(TrainMetrics.__annotations__)  # its fields include one of clu's own
         and all(type(v) in (int, float) and math.isfinite(v) for v in values.values())
     )
 
