@@ -225,6 +225,8 @@ def best(folder: Path) -> Path:
 
 
 def _written(folder: Path) -> list[Path]:
+    if not folder.is_dir():  # a store has no empty folders: nothing was saved there yet
+        return []
     return [path for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
 
 
