@@ -225,9 +225,13 @@ def best(folder: Path) -> Path:
 
 
 def _written(folder: Path) -> list[Path]:
-    if not folder.is_dir():  # a store has no empty folders: nothing was saved there yet
+    try:
+        found = list(folder.iterdir())
+    except FileNotFoundError:
+        # A store has no empty folders. That of a new run comes and goes with what the hosts write
+        # to try it, so asking first whether it is there would not help.
         return []
-    return [path for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
+    return [path for path in found if path.name.isdecimal() and path.is_dir()]
 
 
 def _check_score(path: Path) -> None:
