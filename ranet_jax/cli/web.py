@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--port",
-        type=whole_number(0),
+        type=whole_number(0, 65_535),
         default=8000,
         help="port to listen at, 0 for any free one (default: %(default)s)",
     )

@@ -1,7 +1,9 @@
 """Files to and from the page, by HTTP."""
 
+import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +38,9 @@ class Files:
     async def upload_clip(self, request: Request) -> Response:
         """Opens a video, or images, that the page sends."""
         session, budget = self._tabs.find(request)
-        paths = await self._save(request, session, budget)
-        folder = Path(tempfile.mkdtemp(dir=session.folder))
-        clip = await run_in_threadpool(open_upload, paths, folder, budget)
+        with _folder_kept(session) as folder:
+            paths = await self._save(request, folder / "upload", budget)
+            clip = await run_in_threadpool(open_upload, paths, folder, budget)
         self._tabs.worker.call(session, lambda: session.open(clip), lambda: None)
         return JSONResponse({"frames": len(clip.video.files)})
 
@@ -47,13 +49,14 @@ class Files:
         session, budget = self._tabs.find(request)
         if session.clip is None:
             raise InputError("There is no clip yet: open one first.")
-        paths = await self._save(request, session, budget)
-        masks = await run_in_threadpool(read_truth, paths, session.clip.names)
+        with _folder_kept(session) as folder:
+            paths = await self._save(request, folder / "upload", budget)
+            masks = await run_in_threadpool(read_truth, paths, session.clip.names)
         self._tabs.worker.call(session, lambda: session.know(masks), lambda: None)
         return JSONResponse({"masks": len(masks)})
 
-    async def _save(self, request: Request, session: Session, budget: Budget) -> list[Path]:
-        """The files of a form, in a folder of their own."""
+    async def _save(self, request: Request, folder: Path, budget: Budget) -> list[Path]:
+        """The files of a form, in a folder that is made."""
 
         async def counted() -> AsyncIterator[bytes]:
             async for part in request.stream():
@@ -72,10 +75,7 @@ class Files:
         if not uploads:
             raise InputError("The upload holds no files; choose some.")
         try:
-            folder = Path(tempfile.mkdtemp(dir=session.folder)) / "upload"
             return await run_in_threadpool(save_uploads, uploads, folder)
-        except FileNotFoundError as error:
-            raise InputError("This page's session has ended; reload the page.") from error
         finally:
             await form.close()
 
@@ -115,9 +115,25 @@ class Files:
         name = request.path_params["name"]
         if name not in writers:
             return JSONResponse({"error": f"There is no download {name}."}, 404)
-        path = Path(tempfile.mkdtemp(dir=session.folder)) / name
-        await run_in_threadpool(writers[name], session, path)
-        return FileResponse(path, filename=name, headers=HEADERS)
+        with _folder_kept(session) as folder:
+            await run_in_threadpool(writers[name], session, folder / name)
+        return FileResponse(folder / name, filename=name, headers=HEADERS)
+
+
+@contextmanager
+def _folder_kept(session: Session) -> Iterator[Path]:
+    """A folder of the session; it is kept if all goes well."""
+    try:
+        folder = Path(tempfile.mkdtemp(dir=session.folder))
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    except FileNotFoundError as error:
+        if session.folder.is_dir():
+            raise
+        raise InputError("This page's session has ended; reload the page.") from error
 
 
 def _file(paths: Sequence[Path], index: int) -> Response:

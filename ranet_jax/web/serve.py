@@ -38,6 +38,8 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not host:  # to the system it means every address of this machine
+        raise InputError("--host is empty; give an address, 0.0.0.0 to let other machines in.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -7,8 +7,7 @@ otherwise. Encoding and writing have a thread of their own, so that the device w
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ from ranet_jax.io.atomic import replacing
 from ranet_jax.io.frame_folder import part
 from ranet_jax.io.masks import encode_mask, read_ids
 from ranet_jax.web.clip import Budget, Clip, add_camera_frame
+from ranet_jax.web.mask_queue import MaskQueue
 from ranet_jax.web.messages import decode_mask, pack_mask
 from ranet_jax.web.painted import Painted
 from ranet_jax.web.snapshots import Snapshots
 
 _RATE_OVER = 10  # frames
 _CAMERA_WAITING = 2  # frames; older ones are dropped
-_UNWRITTEN = 8
 
 
 class Session:
@@ -57,8 +56,7 @@ class Session:
         self._make_segmenter, self._send, self.folder = segmenter, send, folder
         self._compiled, self._budget = compiled, budget
         self._segmenter: Segmenter | None = None
-        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encode")
-        self._unwritten: deque[Future] = deque()
+        self._masks = MaskQueue(self._void_from)
         self._camera: deque[tuple[int, bytes]] = deque(maxlen=_CAMERA_WAITING)
         self.clip: Clip | None = None
         self.painted = Painted()
@@ -84,7 +82,7 @@ class Session:
     def know(self, masks: dict[int, HostMask]) -> None:
         """Takes masks to compare with, by the number of their frame."""
         self.clip = self._need_clip().with_truth(masks)
-        self._settle()
+        self._masks.settle()
         scores = {}
         for frame in self.found:
             scores |= self._score(frame, self._read_result(frame))
@@ -96,15 +94,25 @@ class Session:
         if not 0 <= frame < len(clip.video.files):
             raise InputError(f"There is no frame {frame}; the clip has {len(clip.video.files)}.")
         labels = decode_mask(data, frame, clip.video.height, clip.video.width)
-        self.pause()
-        self._settle()
+        try:
+            self.pause()
+        finally:  # a mask that could not be written changes nothing of what is painted
+            self._paint(frame, labels)
+
+    def _paint(self, frame: int, labels: HostMask) -> None:
         shown = self._read_result(frame) if frame in self._edited else None
         self.painted.put(frame, labels, shown, self._edited.get(frame, False))
-        self._valid = min(self._valid, frame - 1)
-        self._snapshots.drop_from(frame)
-        self._edited = {n: edited for n, edited in self._edited.items() if n <= frame}
+        still_shown = {n: edited for n, edited in self._edited.items() if n == frame}
+        self._void_from(frame)
+        self._edited |= still_shown
         self._send({"type": "scores", "scores": self._score(frame, labels)})
         self._tell_painted()
+
+    def _void_from(self, frame: int) -> None:
+        """What was found there and later is to be found again."""
+        self._valid = min(self._valid, frame - 1)
+        self._snapshots.drop_from(frame)
+        self._edited = {n: edited for n, edited in self._edited.items() if n < frame}
 
     def track(self) -> None:
         """Goes on from the first frame whose mask is not known yet."""
@@ -116,7 +124,7 @@ class Session:
             self._send({"type": "progress", "state": "loading"})
             self._segmenter = self._make_segmenter()
         self._stop_job()
-        self._settle()
+        self._masks.settle()
         state = self._snapshots.nearest(self._valid)
         names = clip.names
         given = {
@@ -170,7 +178,7 @@ class Session:
         if self._steps > 1:
             self._times.append(time.perf_counter())
         self._tell_progress()
-        self._write(self._deliver, frame, name, labels, made, self._counts.get(frame))
+        self._masks.put(frame, self._deliver, frame, name, labels, made, self._counts.get(frame))
 
     def camera_frame(self, count: int, data: bytes) -> None:
         """Takes a frame of the camera; called in any thread. Of several the latest ones count."""
@@ -193,18 +201,21 @@ class Session:
 
     def fail(self, message: str) -> None:
         """Tells the page what went wrong, and stops."""
+        with suppress(Exception):  # one sentence is enough
+            self._masks.settle()
         self.pause()
         self._send({"type": "error", "message": message})
 
     def close(self) -> None:
         """Ends the work; the folder is for its owner to delete."""
         self._stop_job()
-        self._encoder.shutdown(cancel_futures=True)
+        self._masks.close()
 
     def _forget(self) -> None:
         """Without a clip, nothing is known."""
         self._stop_job()
-        self._settle()
+        with suppress(Exception):
+            self._masks.settle()
         self._valid, self._next, self._steps, self._bucket = -1, 0, 0, 1
         self._edited: dict[int, bool] = {}  # by frame, whether its result has what is painted
         self._counts: dict[int, int] = {}  # of the camera, by frame
@@ -232,18 +243,10 @@ class Session:
             self._job = None
 
     def _end(self, state: str) -> None:
+        self._masks.settle()
         self._stop_job()
         self._camera.clear()
-        self._write(self._send, {"type": "progress", "state": state, "valid": self._valid})
-
-    def _write(self, function: Callable[..., None], *arguments: object) -> None:
-        """In the thread that encodes, in this order; waits where it is far behind."""
-        self._unwritten.append(self._encoder.submit(function, *arguments))
-        self._settle(_UNWRITTEN)
-
-    def _settle(self, left: int = 0) -> None:
-        while len(self._unwritten) > left:
-            self._unwritten.popleft().result()
+        self._send({"type": "progress", "state": state, "valid": self._valid})
 
     def _deliver(self, frame: int, name: str, labels: HostMask, made: float, count: int | None):
         """Writes a mask, and sends it."""

@@ -5,11 +5,11 @@ import re
 import zipfile
 
 import numpy as np
+from page_clip import FRAMES, HEIGHT, WIDTH
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-HEIGHT, WIDTH = 96, 160  # of the clip
-FRAMES = 8
+expect.set_options(timeout=120_000)  # a program may have to be compiled first
 
 
 def status(page: Page):

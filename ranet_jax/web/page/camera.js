@@ -31,7 +31,7 @@ export class Camera {
     const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
     const count = this.count++;
     if (count) this.sent.set(count, createImageBitmap(blob));
-    this.connection.sendCameraFrame(count, await blob.arrayBuffer());
+    await this.connection.sendCameraFrame(count, await blob.arrayBuffer());
   }
 
   // The image of a mask; those before it were dropped.

@@ -28,31 +28,46 @@ function unpack(data) {
 }
 
 export class Connection {
-  // Messages are objects with a type, also those that come in binary.
+  // Messages are objects with a type, also those that come in binary. What is asked for before the
+  // server has given the page its session waits for it.
   constructor(receive) {
     const address = new URL("socket", location.href);
     address.protocol = address.protocol.replace("http", "ws");
     this.socket = new WebSocket(address);
     this.socket.binaryType = "arraybuffer";
-    this.socket.addEventListener("message", ({ data }) => {
-      const message = typeof data === "string" ? JSON.parse(data) : unpack(data);
-      if (message.type === "session") this.name = message.name;
-      receive(message);
+    const gone = "The connection to ranet web is gone: start it again, then reload the page.";
+    this.session = new Promise((begun, failed) => {
+      this.socket.addEventListener("message", ({ data }) => {
+        const message = typeof data === "string" ? JSON.parse(data) : unpack(data);
+        if (message.type === "session") {
+          this.name = message.name;
+          begun();
+        }
+        receive(message);
+      });
+      this.socket.addEventListener("close", () => {
+        failed(new Error(gone));
+        receive({ type: "closed", message: gone });
+      });
     });
-    const message = "The connection to ranet web is gone: start it again, then reload the page.";
-    this.socket.addEventListener("close", () => receive({ type: "closed", message }));
+    this.session.catch(() => {}); // told by "closed"
+  }
+
+  async send(data) {
+    await this.session;
+    this.socket.send(data);
   }
 
   act(action) {
-    this.socket.send(JSON.stringify({ action }));
+    return this.send(JSON.stringify({ action }));
   }
 
   sendMask(frame, png) {
-    this.socket.send(pack(MASK, frame, png));
+    return this.send(pack(MASK, frame, png));
   }
 
   sendCameraFrame(count, jpeg) {
-    this.socket.send(pack(CAMERA_FRAME, count, jpeg));
+    return this.send(pack(CAMERA_FRAME, count, jpeg));
   }
 
   // What waits to be sent, in bytes.
@@ -66,6 +81,7 @@ export class Connection {
 
   // The response, or an error with the server's sentence.
   async fetch(path, options) {
+    await this.session;
     const response = await fetch(this.address(path), options);
     if (response.ok) return response;
     const told = await response.json().catch(() => ({}));

@@ -217,11 +217,11 @@ const receivers = {
     [objects, following] = [1, true];
     choose(1);
     for (const id of ["tools", "objects", "compare", "track"]) get(id).disabled = false;
-    get("canvas").hidden = false;
-    get("welcome").hidden = true;
     tell("Paint an object, then press Track.");
     showDownloads();
     await show(0);
+    get("canvas").hidden = false; // of the frame's shape by now
+    get("welcome").hidden = true;
     get("canvas").focus();
   },
 
@@ -275,6 +275,7 @@ const receivers = {
   },
 
   error({ message }) {
+    if (!tracking) tell("");
     fail(message);
   },
 
@@ -313,10 +314,10 @@ onDrop(document.body, (files) => attempt(() => open(files)));
 
 const buttons = {
   camera: openCamera,
-  example: () => {
+  example: async () => {
     closeCamera();
     tell("Rendering the example …");
-    connection.act("example");
+    await connection.act("example");
   },
   track: toggle,
   previous: () => goTo(frame - 1),
