@@ -7,6 +7,7 @@ import jax
 from ranet_jax.array_typing import Size
 from ranet_jax.checkpoints.checkpoint import PRECISIONS
 from ranet_jax.errors import InputError
+from ranet_jax.inference.object_ids import check_size
 from ranet_jax.models.ranet import RANet
 
 
@@ -18,9 +19,8 @@ def check_programs(
     Raises:
         InputError: names the first setting that cannot be.
     """
-    for height, width in sizes:
-        if min(height, width) < 32 or height % 32 or width % 32:
-            raise InputError(f"The size {height}x{width} cannot be used; give multiples of 32.")
+    for size in sizes:
+        check_size(size)
     for precision in precisions:
         if precision not in PRECISIONS:
             raise InputError(

@@ -1,8 +1,9 @@
 """TPUs that programs are compiled for without having one, and what each can do at most."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 
@@ -89,10 +90,16 @@ def open_topology(target: str) -> Sequence[jax.Device]:
         raise InputError(f"The slice {name}:{shape} cannot be compiled for: {reason}") from error
 
 
-def compile_program(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+def compile_program(
+    lowered: jax.stages.Lowered, options: Mapping[str, Any] | None = None
+) -> jax.stages.Compiled:
     """Compiles for devices of `open_topology`, past the cache of compiled programs.
 
     Without the devices a program can be put into that cache, and not be read from it again.
+
+    Args:
+        lowered: the program.
+        options: of XLA.
     """
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
@@ -100,7 +107,7 @@ def compile_program(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
     jax.config.update("jax_enable_compilation_cache", False)
     reset_cache()  # it remembers whether it is in use
     try:
-        return lowered.compile()
+        return lowered.compile(compiler_options=dict(options or {}))
     finally:
         jax.config.update("jax_enable_compilation_cache", enabled)
         reset_cache()

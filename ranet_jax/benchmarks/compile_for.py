@@ -18,13 +18,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ranet_jax.array_typing import Size
 from ranet_jax.benchmarks import parts
 from ranet_jax.benchmarks.chips import CHIPS, GPUS, compile_program, open_topology, parse_target
+from ranet_jax.benchmarks.earlier_report import read_cycles
 from ranet_jax.benchmarks.hlo import Cost, costs, read_program
 from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
-from ranet_jax.errors import InputError
 from ranet_jax.evaluation.machine import versions
 from ranet_jax.inference import state
-from ranet_jax.io.json_files import read_json, write_json
-from ranet_jax.models.initialization import abstract_params
+from ranet_jax.io.json_files import write_json
+from ranet_jax.models.initialization import abstract_params, prepare_params
+from ranet_jax.models.platforms import lowering_for
 from ranet_jax.models.ranet import RANet
 
 SLOWEST = 10  # instructions that are listed one by one
@@ -60,7 +61,7 @@ def compile_for(
         InputError: an unknown chip, a missing compiler, or a report that cannot be read.
     """
     name, _ = parse_target(target)
-    before = _read_report(against) if against is not None else {}
+    before = read_cycles(against) if against is not None else {}
     devices = open_topology(target)
     report = {"chip": name, "versions": versions(), "model": settings_of(model), "programs": []}
     print(f"{name}, by XLA's compiler for it: estimates, nothing was run.", flush=True)
@@ -79,14 +80,6 @@ def compile_for(
     return report
 
 
-def _read_report(path: Path) -> dict[str, Any]:
-    """The programs of an earlier report, by their names."""
-    report = read_json(path)
-    if not isinstance(report, dict) or "programs" not in report:
-        raise InputError(f"{path} is no report of `ranet benchmark --compile-for ... --out`.")
-    return {program["program"]: program for program in report["programs"]}
-
-
 def trace_step(
     model: RANet, size: Size, objects: int, batch: int, device: jax.Device
 ) -> jax.stages.Traced:
@@ -97,7 +90,8 @@ def trace_step(
     def shape(dtype: Any, *sizes: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(sizes, dtype)
 
-    params, frames = abstract_params(model), shape(jnp.uint8, batch, *size, 3)
+    params = jax.eval_shape(prepare_params, abstract_params(model), model.dtype)
+    frames = shape(jnp.uint8, batch, *size, 3)
     labels, valid = shape(jnp.uint8, batch, *size), shape(jnp.bool_, batch, tracks, slots)
     started = jax.eval_shape(
         lambda *arrays: state.start(model, *arrays, size), params, frames, labels, valid
@@ -106,7 +100,9 @@ def trace_step(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
         (params, started, frames),
     )
-    return state.advance.trace(model, *arguments, size)
+    # The plain function is what is counted, that of the device what is compiled.
+    with lowering_for("cpu", device.platform):
+        return state.advance.trace(model, *arguments, size)
 
 
 def _compile(traced: jax.stages.Traced, chip: str) -> dict[str, Any]:
@@ -134,6 +130,7 @@ def describe_program(
         "arguments": plan.argument_size_in_bytes,
         "temporary": plan.temp_size_in_bytes,
         "code": plan.generated_code_size_in_bytes,
+        "sent": sum(cost.sent for cost in found),
         "parts": _by_part(found, computed, chip),
         "kinds": _by_kind(found),
         "slowest": [
@@ -195,11 +192,11 @@ def _roofline(computed: Sequence[parts.Operation]) -> dict[str, Any]:
 
 
 def print_program(
-    found: Mapping[str, Any], chip: str, before: Mapping[str, Any] | None = None
+    found: Mapping[str, Any], chip: str, before: Mapping[str, float] | None = None
 ) -> None:
-    """The parts, beside those of an earlier report if given, and what is slowest."""
+    """The parts, beside the cycles of an earlier report if given, and what is slowest."""
     print(f"\n{found['program']}: compiled in {found['compile_seconds']:.0f} s")
-    print_parts(found["parts"], before["parts"] if before else ())
+    print_parts(found["parts"], before)
     cycles, clock = sum(row["cycles"] for row in found["parts"]), CHIPS[chip].clock
     print(
         f"{1e3 * cycles / clock:.2f} ms at {clock / 1e9:.2f} GHz; "
@@ -215,19 +212,18 @@ def print_program(
 
 
 def print_parts(
-    rows: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]] = ()
+    rows: Sequence[Mapping[str, Any]], before: Mapping[str, float] | None = None
 ) -> None:
     """A line for each part and one for all; cycles also as multiples of those of `before`."""
     summed = {
         name: sum(row[name] for row in rows) for name in ("cycles", "flops", "moved", "floor")
     }
     total = {"part": "all", "largest": max(row["largest"] for row in rows)} | summed
-    earlier = {row["part"]: row["cycles"] for row in before}
-    earlier["all"] = sum(earlier.values())
+    earlier = {**before, "all": sum(before.values())} if before else {}
     header = "   Mcycles  share  x floor    GFLOP  MB moved  largest MB"
     print(" " * 25 + header + "  x before" * bool(before))
     for row in [total, *rows]:
-        floor = f"{row['cycles'] / row['floor']:8.1f}" if row["floor"] else " " * 8
+        floor = f"{row['cycles'] / row['floor']:8.1f}" if row["floor"] >= 1 else " " * 8
         line = (
             f"{row['part']:25s} {row['cycles'] / 1e6:9.3f} {row['cycles'] / total['cycles']:6.1%} "
             f"{floor} {row['flops'] / 1e9:8.1f} {row['moved'] / 1e6:9.1f} "

@@ -3,41 +3,38 @@
 The step is the one that a run maps over its devices, compiled for all chips of the slice.
 """
 
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
+from ranet_jax.benchmarks import parts
 from ranet_jax.benchmarks.chips import CHIPS, GIB, compile_program, open_topology, parse_target
 from ranet_jax.benchmarks.compile_for import describe_program, print_parts
-from ranet_jax.benchmarks.hlo import costs, read_program
+from ranet_jax.benchmarks.memory_plan import plan_memory
 from ranet_jax.errors import InputError
 from ranet_jax.io.json_files import write_json
 from ranet_jax.training.config import TrainConfig
-from ranet_jax.training.memory import lower_step, planned_bytes
+from ranet_jax.training.memory import lower_step, trace_step
 
 MAX_EXAMPLES = 1024  # of one chip
-_TOO_MUCH = re.compile(r"Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) hbm")
-_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
+_NEARLY_FULL = 0.75
 
 
 class Attempt(NamedTuple):
-    """A step compiled for so many examples a chip.
+    """What a step needs with so many examples a chip.
 
     Attributes:
         examples: of one chip.
         used: bytes of its memory.
-        program: None where they do not fit.
-        seconds: that compiling took.
+        fits: whether it has as many.
     """
 
     examples: int
     used: float
-    program: jax.stages.Compiled | None
-    seconds: float
+    fits: bool
 
 
 def compile_training(config: TrainConfig, target: str, out: Path | None = None) -> dict[str, Any]:
@@ -68,81 +65,87 @@ def compile_training(config: TrainConfig, target: str, out: Path | None = None) 
     )
 
     def attempt(count: int) -> Attempt:
-        return _compile(config, count, devices)
+        return _plan(config, count, target)
 
     asked = attempt(examples)
-    largest = largest_fitting(attempt, asked, CHIPS[chip].memory)
     found = {
         "target": f"{chip}:{shape}",
         "config": dict(config.flat()),
         "examples": examples,
-        "largest": largest,
         "used": asked.used,
         "memory": CHIPS[chip].memory,
+        "largest": largest_fitting(attempt, asked, CHIPS[chip].memory),
     }
-    if asked.program is None:
+    if not asked.fits:
         raise InputError(_does_not_fit(found, chip))
-    found |= describe_program(asked.program, [], chip) | {"compile_seconds": asked.seconds}
-    found["sent"] = sum(cost.sent for cost in costs(read_program(asked.program.as_text())))
+    print(f"At most {found['largest']} examples a chip fit.", flush=True)
+    found |= _compile(config, examples, devices, chip)
     _print(found, chip, config.data.batch_size)
     if out is not None:
         write_json(out, found)
     return found
 
 
-def _compile(config: TrainConfig, examples: int, devices: list[jax.Device]) -> Attempt:
-    lowered = lower_step(config, examples, devices)
+def _plan(config: TrainConfig, examples: int, target: str) -> Attempt:
+    used, fits = plan_memory(_lower, config, examples, target)
+    verdict = "fits" if fits else "does not fit"
+    print(f"  {examples} examples a chip: {used / GIB:.2f} GiB, {verdict}", flush=True)
+    return Attempt(examples, used, fits)
+
+
+def _lower(config: TrainConfig, examples: int, target: str) -> jax.stages.Lowered:
+    return lower_step(config, examples, open_topology(target))
+
+
+def _compile(
+    config: TrainConfig, examples: int, devices: Sequence[jax.Device], chip: str
+) -> dict[str, Any]:
+    """What the whole program tells: cycles, and what is exchanged."""
     start = time.perf_counter()
-    try:
-        program = compile_program(lowered)
-        used = planned_bytes(program)
-    except jax.errors.JaxRuntimeError as error:
-        program, used = None, memory_asked_for(str(error))
-        if used is None:
-            raise
+    program = compile_program(lower_step(config, examples, devices))
     seconds = time.perf_counter() - start
-    verdict = f"{used / GIB:.2f} GiB, {'fits' if program else 'does not fit'}"
-    print(f"  {examples} examples a chip: {verdict}; compiled in {seconds:.0f} s", flush=True)
-    return Attempt(examples, used, program, seconds)
-
-
-def memory_asked_for(message: str) -> float | None:
-    """Bytes of a program that the compiler gave up for its size; None for any other error."""
-    found = _TOO_MUCH.search(message)
-    return float(found[1]) * _UNITS[found[2]] if found else None
+    computed = list(parts.operations(trace_step(config, examples, devices).jaxpr))
+    return describe_program(program, computed, chip) | {"compile_seconds": seconds}
 
 
 def largest_fitting(attempt: Callable[[int], Attempt], first: Attempt, memory: float) -> int:
-    """The most examples a chip can take, by bisection from what the first attempt needed.
-
-    Between the bounds known so far the next attempt is where memory, taken to grow by as much with
-    every example, is just used up; so a few suffice.
+    """The most examples a chip can take, by bisection that memory guides.
 
     Args:
-        attempt: compiles for a number of examples.
+        attempt: asks for a number of examples.
         first: one that was made already.
         memory: of a chip, bytes.
     """
-    fits, fails = (first.examples, MAX_EXAMPLES) if first.program else (0, first.examples)
-    known = [first]
-    while fits + 1 < fails:
-        guess = _extrapolated(known, memory)
-        known.append(attempt(min(max(guess, fits + 1), fails - 1)))
-        if known[-1].program is None:
-            fails = known[-1].examples
+    fits, fails = ([first], None) if first.fits else ([Attempt(0, 0.0, True)], first)
+    while fails is None or fits[-1].examples + 1 < fails.examples:
+        made = attempt(_next_number(fits, fails, memory))
+        if made.fits and made.examples < MAX_EXAMPLES:
+            fits.append(made)
+        elif made.fits:
+            return MAX_EXAMPLES
         else:
-            fits = known[-1].examples
-    return fits
+            fails = made
+    return fits[-1].examples
 
 
-def _extrapolated(known: list[Attempt], memory: float) -> int:
-    """Examples that just fit, on the line through the last two attempts, or through the origin."""
-    last = known[-1]
-    if len(known) == 1:
-        return int(last.examples * memory / last.used)
-    before = known[-2]
-    example = (last.used - before.used) / (last.examples - before.examples)
-    return int(last.examples + (memory - last.used) / example) if example > 0 else MAX_EXAMPLES
+def _next_number(fits: list[Attempt], fails: Attempt | None, memory: float) -> int:
+    """Where memory, taken to grow by as much with every example, is just used up.
+
+    When it is nearly full the compiler saves memory at the cost of time, and more examples may need
+    less: from there on a quarter more at once, and halves of what is left.
+    """
+    last = fits[-1]
+    if fails is not None:
+        room = (memory - last.used) / (fails.used - last.used) * (fails.examples - last.examples)
+        nearest = last.examples + 1
+        middle = (last.examples + fails.examples) // 2
+        return max(nearest, min(middle, nearest + int(2 * room)))
+    if last.used > _NEARLY_FULL * memory:
+        return min(MAX_EXAMPLES, last.examples + max(1, last.examples // 4))
+    before = fits[-2] if len(fits) > 1 else Attempt(0, 0.0, True)
+    example = max(last.used - before.used, 1.0) / (last.examples - before.examples)
+    room = (memory - last.used) / example
+    return min(MAX_EXAMPLES, last.examples + max(1, int(room)))
 
 
 def _does_not_fit(found: dict[str, Any], chip: str) -> str:
@@ -163,11 +166,9 @@ def _print(found: dict[str, Any], chip: str, batch: int) -> None:
     seconds = cycles / CHIPS[chip].clock
     print_parts(found["parts"])
     print(
-        f"{found['used'] / GIB:.2f} of {found['memory'] / GIB:.0f} GiB a chip with "
-        f"{found['examples']} examples; at most {found['largest']} examples a chip fit"
-    )
-    print(
+        f"compiled in {found['compile_seconds']:.0f} s; {found['code'] / GIB:.2f} GiB of program; "
         f"{cycles / 1e6:.1f} M cycles a step, {cycles / found['examples'] / 1e6:.1f} M an example; "
         f"{found['sent'] / 1e6:.0f} MB are summed over the chips; {1e3 * seconds:.1f} ms a step, "
-        f"{batch / seconds:.1f} examples a second, without the exchange between chips"
+        f"{batch / seconds:.1f} examples a second, without the exchange between chips",
+        flush=True,
     )

@@ -16,11 +16,18 @@ from typing import Any
 import jax
 from PIL import Image
 
-from ranet_jax.array_typing import Params
+from ranet_jax.array_typing import Params, Size
 from ranet_jax.benchmarks.checks import check_programs, check_range, check_torch
 from ranet_jax.benchmarks.interleave import interleave, ratio
 from ranet_jax.benchmarks.lines import MIB, print_header, print_network, print_pipeline
-from ranet_jax.benchmarks.programs import PLAIN, TORCH, compiled_case, split_objects, torch_case
+from ranet_jax.benchmarks.programs import (
+    PLAIN,
+    TORCH,
+    compile_with,
+    compiled_case,
+    split_objects,
+    torch_case,
+)
 from ranet_jax.checkpoints.checkpoint import PRECISIONS, settings_of
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.errors import InputError
@@ -31,7 +38,6 @@ from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.json_files import write_json
 from ranet_jax.models.ranet import RANet
 
-Size = tuple[int, int]
 NETWORK_TIMED = (
     "network: one step from a frame and the previous masks to logits, all on the device, template "
     "encoded before; wall time until the result is there, median (range) over the rounds"
@@ -83,7 +89,7 @@ def run_benchmark(
 
     Raises:
         InputError: for impossible settings, an option that XLA does not know, without PyTorch where
-            it is asked for, or an `out` that cannot be written.
+            it is asked for, or an `out` or a `profile` that cannot be written.
     """
     check_programs(sizes, precisions, objects, batches)
     check_range("number of rounds", repeats, 1, 10**6)
@@ -94,6 +100,10 @@ def run_benchmark(
         if out.is_dir():
             raise InputError(f"{out} is a folder; give the name of a JSON file.")
         make_output_folder(out.parent)
+    if profile is not None:
+        make_output_folder(profile)
+    for options in compiler_options:  # before anything is timed
+        compile_with(jax.jit(lambda x: x + 1).lower(0.0), options)
     model = model if memory is None else model.clone(memory=memory)
     report = describe_machine() | {"model": settings_of(model)}
     report |= {

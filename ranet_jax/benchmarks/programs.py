@@ -14,6 +14,7 @@ from ranet_jax.benchmarks.interleave import Case, Memory
 from ranet_jax.demo.clip import render_clip
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.machine import usable_cores
+from ranet_jax.models.initialization import prepare_params
 from ranet_jax.models.memory import EncodedTemplate, first_template, remember
 from ranet_jax.models.ranet import RANet
 
@@ -65,6 +66,23 @@ def split_objects(labels: HostMask, objects: int) -> HostMask:
     return split
 
 
+def compile_with(
+    lowered: jax.stages.Lowered, options: Mapping[str, str | bool] | None
+) -> jax.stages.Compiled:
+    """Compiles with options of XLA, by their names.
+
+    Raises:
+        InputError: XLA does not know an option or its value.
+    """
+    try:
+        return lowered.compile(dict(options) if options else None)
+    except jax.errors.JaxRuntimeError as error:
+        if not options:
+            raise
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"XLA refuses {dict(options)}: {reason}.") from error
+
+
 def compiled_case(
     model: RANet,
     params: Params,
@@ -87,6 +105,7 @@ def compiled_case(
         InputError: XLA does not know an option or its value.
     """
     inputs = network_inputs(model, params, size, objects, batch)
+    params = prepare_params(params, model.dtype)
 
     def step(params: Params, inputs: NetworkInputs):
         found = model.apply({"params": params}, *inputs, method="segment_and_pool")
@@ -98,12 +117,7 @@ def compiled_case(
         return found[0], written
 
     start = time.perf_counter()
-    try:
-        program = jax.jit(step).lower(params, inputs).compile(options or None)
-    except jax.errors.JaxRuntimeError as error:
-        if not options:
-            raise
-        raise InputError(f"XLA refuses {dict(options)}: {str(error).splitlines()[0]}") from error
+    program = compile_with(jax.jit(step).lower(params, inputs), options)
     seconds = time.perf_counter() - start
     plan = program.memory_analysis()
     memory = Memory(

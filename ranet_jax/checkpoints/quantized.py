@@ -32,6 +32,7 @@ MAX_LEVELS = 511  # of either sign: 10 bits
 MIN_LEVELS = 15
 MIN_PACKED = 1 << 14  # kernels of fewer values stay float32: they cost little and matter much
 _VALUES, _LOW, _SCALES, _SETTINGS = ".values", ".low", ".scales", "settings.json"
+_MAX_BYTES = 2**31  # of all members, unpacked; a RANet has 0.26 GB
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -239,6 +240,8 @@ def _read(path: Path, everything: bool) -> tuple[dict[str, Any], dict[str, np.nd
             names = file.namelist()
             if _SETTINGS not in names:
                 raise _not_packed(path)
+            if sum(member.file_size for member in file.infolist()) > _MAX_BYTES:
+                raise ValueError("members that would unpack to far more than any network")
             settings = parse_json(file.read(_SETTINGS).decode(), f"{path}")
             if not isinstance(settings, dict) or len(set(names)) < len(names):
                 raise ValueError("settings that are none, or a member that is there twice")

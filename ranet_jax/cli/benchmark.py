@@ -7,7 +7,7 @@ from ranet_jax.benchmarks.checks import check_programs
 from ranet_jax.benchmarks.compile_for import compile_for
 from ranet_jax.benchmarks.latency import run_benchmark
 from ranet_jax.checkpoints import checkpoint
-from ranet_jax.cli.parsers import add_example, local_path, size, whole_number
+from ranet_jax.cli.parsers import add_example, add_memory_argument, local_path, size, whole_number
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import init_params
 from ranet_jax.models.ranet import RANet
@@ -45,25 +45,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--objects",
-        type=_listed(whole_number(0, 1024)),
+        type=_listed(whole_number(1, 16)),
         help="numbers of objects (default: 1,2,4,8; with --compile-for 1)",
     )
     parser.add_argument(
         "--batch",
-        type=_listed(whole_number(0, 1024)),
+        type=_listed(whole_number(1, 1024)),
         default=[1],
         help="numbers of videos at once: 1 for latency, more for throughput (default: 1)",
     )
-    parser.add_argument(
-        "--memory",
-        type=whole_number(0, 64),
-        metavar="N",
-        help="earlier frames to match with beside the first one, compared with none (default: the "
-        "checkpoint's own setting)",
+    add_memory_argument(
+        parser,
+        "earlier frames to match with beside the first one, compared with none",
     )
     parser.add_argument(
         "--repeat",
-        type=whole_number(0, 1_000_000),
+        type=whole_number(1, 1_000_000),
         default=5,
         help="rounds of the network (default: %(default)s)",
     )
@@ -72,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frames",
-        type=whole_number(0, 10_000),
+        type=whole_number(3, 10_000),
         default=12,
         help="length of the clip for --pipeline (default: %(default)s)",
     )
@@ -117,8 +114,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         InputError: see `run_benchmark`.
     """
-    objects = args.objects or ([1] if args.compile_for else [1, 2, 4, 8])
-    if args.compile_for:
+    objects = args.objects or ([1] if args.compile_for is not None else [1, 2, 4, 8])
+    if args.compile_for is not None:
         _compile(args, objects)
         return
     if args.checkpoint is None:

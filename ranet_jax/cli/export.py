@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=local_path, help="folder to make")
     parser.add_argument(
         "--platforms",
-        type=lambda text: text.split(","),
+        type=lambda text: list(dict.fromkeys(part.strip() for part in text.split(","))),
         default=["cpu", "cuda", "tpu"],
         help="to run on: cpu, cuda, rocm, tpu, with commas (default: cpu,cuda,tpu)",
     )

@@ -23,13 +23,15 @@ from ranet_jax.array_typing import Params, Size
 from ranet_jax.checkpoints.checkpoint import settings_of
 from ranet_jax.errors import InputError
 from ranet_jax.inference import state
-from ranet_jax.inference.object_ids import check_count
+from ranet_jax.inference.object_ids import check_count, check_size
 from ranet_jax.io.atomic import make_output_folder, refuse_existing, replacing_folder
 from ranet_jax.io.json_files import write_json
 from ranet_jax.models.memory import EncodedTemplate
+from ranet_jax.models.platforms import lowering_for
 from ranet_jax.models.ranet import RANet
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+MAX_VIDEOS = 1024
 
 State = dict[str, Array]
 
@@ -55,20 +57,23 @@ def export(
         size: height and width of the network's input, multiples of 32.
         frame_scale: frames are so many times that size.
         objects: how many it follows at most, 1 to 16; their labels are 1, 2, ...
-        videos: how many at once.
+        videos: how many at once, 1 to 1024.
 
     Returns:
         What `export.json` holds.
 
     Raises:
         InputError: `out` exists or cannot be written, an unknown platform, a size that is no
-            multiple of 32, too many objects, or flatbuffers is not installed.
+            multiple of 32 or too large, too many objects or videos, or flatbuffers is missing.
     """
     extras.require("export", "ranet export")
     for platform in platforms:
         if platform not in PLATFORMS:
             raise InputError(f"The platform {platform!r} can be one of {', '.join(PLATFORMS)}.")
     check_count(objects)
+    if not 1 <= videos <= MAX_VIDEOS:
+        raise InputError(f"There are {videos} videos; a program can have 1 to {MAX_VIDEOS}.")
+    size = check_size(size, frame_scale)
     refuse_existing(out)
     make_output_folder(out.parent)
     flat = flax.traverse_util.flatten_dict(params, sep="/")
@@ -108,12 +113,18 @@ def _export(
     labels = jax.ShapeDtypeStruct((videos, height, width), jnp.uint8)
     valid = jax.ShapeDtypeStruct((videos, tracks, slots), jnp.bool_)
     start, advance = _halves(model, size)
-    to_platforms = functools.partial(jax.export.export, platforms=platforms)
-    started = jax.eval_shape(start, params, frames, labels, valid)
-    return {
-        "start": to_platforms(jax.jit(start))(params, frames, labels, valid),
-        "advance": to_platforms(jax.jit(advance))(params, started, frames),
-    }
+    to_platforms = functools.partial(
+        jax.export.export,
+        platforms=platforms,
+        # Part of XLA itself, but not of what JAX promises to keep: the layout of maps on a TPU.
+        disabled_checks=[jax.export.DisabledSafetyCheck.custom_call("LayoutConstraint")],
+    )
+    with lowering_for(*platforms):
+        started = jax.eval_shape(start, params, frames, labels, valid)
+        return {
+            "start": to_platforms(jax.jit(start))(params, frames, labels, valid),
+            "advance": to_platforms(jax.jit(advance))(params, started, frames),
+        }
 
 
 def _halves(model: RANet, size: Size) -> tuple[Callable, Callable]:

@@ -29,6 +29,7 @@ from ranet_jax.inference.object_ids import (
 )
 from ranet_jax.inference.video_batch import VideoBatch
 from ranet_jax.models.aggregation import Aggregation
+from ranet_jax.models.initialization import prepare_params
 from ranet_jax.models.ranet import RANet
 
 NETWORK_SIZE = (480, 864)
@@ -209,7 +210,8 @@ class Segmenter(EditableVideos):
         mesh = jax.sharding.Mesh(np.array(self._devices[:count]), ("video",))
         self._by_video = NamedSharding(mesh, PartitionSpec("video"))
         self._everywhere = NamedSharding(mesh, PartitionSpec())
-        self._params = jax.device_put(self._params, self._everywhere)
+        params = prepare_params(self._params, self._model.dtype)
+        self._params = jax.device_put(params, self._everywhere)
 
     def _start(self, frames, labels, valid) -> state.VideoState:
         """Encodes first frames, on the host and fitted, with slot labels and slots in use."""

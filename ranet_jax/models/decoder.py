@@ -14,8 +14,21 @@ from jaxtyping import Array, Float
 from ranet_jax.array_typing import FeatureMap
 from ranet_jax.models.layers import Conv, ConvBlock, MultiScale, ResBlock, SharedConvBlock
 from ranet_jax.models.ops import average_pool, resize_align_corners
-from ranet_jax.models.pixel_blocks import by_platform, double, from_blocks, to_blocks
+from ranet_jax.models.pixel_blocks import (
+    double,
+    from_blocks,
+    single_from_blocks,
+    to_blocks,
+)
 from ranet_jax.models.resnet import Levels
+from ranet_jax.models.tiling import (
+    PLAIN,
+    Tiling,
+    from_strips,
+    module_by_platform,
+    tiling_for,
+    to_strips,
+)
 
 FINEST_BLOCK = 2  # side of the blocks of pixels in which a TPU computes the finest level
 
@@ -51,20 +64,21 @@ class Lateral(nn.Module):
     Attributes:
         features: channels of the output.
         dtype: what the convolution computes in; parameters stay float32.
-        block: side of the blocks of pixels; None for what suits the platform.
+        tiling: None for what suits the platform.
     """
 
     features: int
     dtype: jnp.dtype = jnp.float32
-    block: int | None = 1
+    tiling: Tiling | None = PLAIN
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> FeatureMap:
         """[b, h, w, c] -> [b, h, w, features]."""
-        if self.block is None and not self.is_initializing():
-            return by_platform(self, FINEST_BLOCK, x)
-        block = self.block or 1
-        conv_block = ConvBlock(self.features, 1, self.dtype, block)
+        if self.tiling is None and not self.is_initializing():
+            return module_by_platform(self, Tiling(FINEST_BLOCK), x)
+        tiling = self.tiling or PLAIN
+        block = tiling.block
+        conv_block = ConvBlock(self.features, 1, self.dtype, tiling)
         nn.share_scope(self, conv_block)
         return from_blocks(conv_block(to_blocks(x, block)), block)
 
@@ -91,8 +105,8 @@ class LateralConnections(nn.Module):
     def _lateral(self, levels: Levels, at: int, source: int) -> FeatureMap:
         features = self.width // 2 if source == at else self.width // 4
         name = f"stride{2**at}_from_stride{2**source}"
-        block = None if source == 1 else 1
-        x = Lateral(features, self.dtype, block, name=name)(levels[source - 1])
+        tiling = None if source == 1 else PLAIN
+        x = Lateral(features, self.dtype, tiling, name=name)(levels[source - 1])
         size = levels[at - 1].shape[1:3]
         return resize_align_corners(x, size, FINEST_BLOCK if at == 1 else 1)
 
@@ -119,37 +133,40 @@ class Level(nn.Module):
         x = ResBlock(self.res_features, dtype=self.dtype, name="res")(x)
         return resize_align_corners(x, (2 * x.shape[1], 2 * x.shape[2]), self.next_block)
 
-    def refine(self, laterals: Sequence[FeatureMap], x: FeatureMap, block: int = 1) -> FeatureMap:
+    def refine(
+        self, laterals: Sequence[FeatureMap], x: FeatureMap, tiling: Tiling = PLAIN
+    ) -> FeatureMap:
         """All but the Res-block and the doubling."""
-        x = SharedConvBlock(self.features[0], self.dtype, block, name="block1")(laterals, x)
-        x = ConvBlock(self.features[1], dtype=self.dtype, block=block, name="block2")(x)
-        return MultiScale(self.features[2], self.dtype, block, name="scales")(x)
+        x = SharedConvBlock(self.features[0], self.dtype, tiling, name="block1")(laterals, x)
+        x = ConvBlock(self.features[1], dtype=self.dtype, tiling=tiling, name="block2")(x)
+        return MultiScale(self.features[2], self.dtype, tiling, name="scales")(x)
 
 
 class FinestLevel(Level):
     """The last level, which doubles before its Res-block and ends with a logit a pixel.
 
     Attributes:
-        block: side of the blocks of pixels, which doubles too; None for what suits the platform.
+        tiling: until its maps are doubled; None for what suits the platform.
     """
 
-    block: int | None = None
+    tiling: Tiling | None = None
 
     @nn.compact
     def __call__(self, laterals: Sequence[FeatureMap], x: FeatureMap) -> FeatureMap:
         """Laterals [b, h, w, c] and maps of each object [b*n, h, w, c2] -> [b*n, 2h, 2w, 1]."""
-        if self.block is None and not self.is_initializing():
-            return by_platform(self, FINEST_BLOCK, laterals, x)
-        block = self.block or 1
-        laterals, x = jax.tree.map(lambda x: to_blocks(x, block), (laterals, x))
-        x = self.refine(laterals, x, block)
-        if block > 1:
-            x, block = double(x, block), 2 * block
-        else:
+        if self.tiling is None and not self.is_initializing():
+            return module_by_platform(self, tiling_for(x, FINEST_BLOCK), laterals, x)
+        tiling = self.tiling or PLAIN
+        block, strips = tiling
+        laterals, x = jax.tree.map(lambda x: to_strips(to_blocks(x, block), strips), (laterals, x))
+        x = self.refine(laterals, x, tiling)
+        if tiling == PLAIN:
             x = resize_align_corners(x, (2 * x.shape[1], 2 * x.shape[2]))
-        x = ResBlock(self.res_features, dtype=self.dtype, block=block, name="res")(x)
-        x = Conv(1, 3, bias=True, dtype=self.dtype, block=block, name="logits")(x)
-        return from_blocks(x, block)
+        else:
+            x, tiling = double(x, tiling), Tiling(2 * block, strips)
+        x = ResBlock(self.res_features, dtype=self.dtype, tiling=tiling, name="res")(x)
+        x = Conv(1, 3, bias=True, dtype=self.dtype, tiling=tiling, name="logits")(x)
+        return from_strips(single_from_blocks(x, tiling.block), strips)
 
 
 class Pyramid(nn.Module):

@@ -11,6 +11,7 @@ Conv-blocks put a ReLU before the convolution, which spoils angles in two ways, 
   nothing. (Balduzzi et al., "The shattered gradients problem", ICML 2017, start whole networks so.)
 """
 
+import functools
 import zlib
 
 import flax.linen as nn
@@ -19,17 +20,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
+from jaxtyping import Array
 
 from ranet_jax.array_typing import Params
+from ranet_jax.models.resnet import stack_equal_blocks
 
 
 def abstract_params(model: nn.Module) -> Params:
     """Shapes and types of a RANet's parameters, as `jax.ShapeDtypeStruct` leaves."""
+    return jax.tree.map(lambda leaf: leaf, _traced_params(model))  # a tree of the caller's own
+
+
+@functools.lru_cache(maxsize=16)
+def _traced_params(model: nn.Module) -> Params:
     frame = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     masks = jax.ShapeDtypeStruct((1, 1, 64, 64), jnp.float32)
     valid = jax.ShapeDtypeStruct((1, 1), jnp.bool_)
     variables = jax.eval_shape(model.init, jax.random.key(0), frame, masks, frame, masks, valid)
     return variables["params"]
+
+
+@functools.partial(jax.jit, static_argnums=1)  # one program: not one for every shape
+def prepare_params(params: Params, dtype: jnp.dtype) -> Params:
+    """Does once what every step would begin with: kernels are cast to the type that convolutions
+    compute in, and parameters of the blocks that run as a loop are stacked.
+
+    The results stay the same. Only for parameters that are not going to be trained.
+    """
+
+    def cast(path: tuple, leaf: Array) -> Array:
+        return leaf.astype(dtype) if path[-1].key == "kernel" else leaf
+
+    params = jax.tree_util.tree_map_with_path(cast, params)
+    return params | {"backbone": stack_equal_blocks(params["backbone"])}
 
 
 # How strongly the fusion reads the three levels. Each reduction has twice the channels of the one
@@ -56,14 +79,15 @@ def init_params(model: nn.Module, seed: int, backbone: Params | None = None) -> 
     if backbone is not None:
         flat = {name: leaf for name, leaf in flat.items() if not name.startswith("backbone/")}
     values = {name: _init_one(name, leaf.shape, seed, backbone) for name, leaf in flat.items()}
-    params = flax.traverse_util.unflatten_dict(values, sep="/")
+    # At once: one by one, `jnp.asarray` compiles a program for every shape.
+    params = jax.device_put(flax.traverse_util.unflatten_dict(values, sep="/"))
     return params if backbone is None else params | {"backbone": backbone}
 
 
-def _init_one(name: str, shape: tuple[int, ...], seed: int, backbone: Params | None) -> jax.Array:
+def _init_one(name: str, shape: tuple[int, ...], seed: int, backbone: Params | None) -> np.ndarray:
     kind = name.rsplit("/", 1)[-1]
     if kind != "kernel":
-        return jnp.ones(shape, jnp.float32) if kind == "scale" else jnp.zeros(shape, jnp.float32)
+        return np.full(shape, kind == "scale", np.float32)
     generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
     if name.startswith("matching_features/reduce"):
         level = int(name.split("/")[1].removeprefix("reduce"))
@@ -71,14 +95,14 @@ def _init_one(name: str, shape: tuple[int, ...], seed: int, backbone: Params | N
     if name.startswith("matching_features/fuse"):
         return _centre_tap(shape, _fusion(generator, *shape[2:]))
     spread = np.float32(np.sqrt(2 / np.prod(shape[:-1])))
-    return jnp.asarray(generator.standard_normal(shape, np.float32) * spread)
+    return generator.standard_normal(shape, np.float32) * spread
 
 
-def _centre_tap(shape: tuple[int, ...], matrix: np.ndarray) -> jax.Array:
+def _centre_tap(shape: tuple[int, ...], matrix: np.ndarray) -> np.ndarray:
     """A kernel that is `matrix`, [in, out], in its middle and zero around it."""
     kernel = np.zeros(shape, np.float32)
     kernel[shape[0] // 2, shape[1] // 2] = matrix
-    return jnp.asarray(kernel)
+    return kernel
 
 
 def _reduction(

@@ -14,7 +14,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from ranet_jax.array_typing import FeatureMap, Frame, Size
-from ranet_jax.models.pixel_blocks import from_blocks, precision_of
+from ranet_jax.models.convolution import precision_of, samples_together
+from ranet_jax.models.pixel_blocks import from_blocks
+from ranet_jax.models.platforms import by_platform
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -31,74 +33,6 @@ def l2_normalize(x: FeatureMap, epsilon: float = 1e-12) -> FeatureMap:
     x = x.astype(jnp.float32)
     norm = jnp.sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True))
     return x / jnp.maximum(norm, epsilon)
-
-
-def instance_norm(
-    x: FeatureMap,
-    block: int = 1,
-    scale: Array | float = 1,
-    bias: Array | float = 0,
-    epsilon: float = 1e-5,
-) -> FeatureMap:
-    """Zero mean and unit (biased) variance over each map, then scale and shift; all in float32.
-
-    Args:
-        x: [b, h, w, c], or blocks of pixels, [b, h, w, block*block*c] (see `pixel_blocks`).
-        block: side of the blocks.
-        scale: a factor for each channel.
-        bias: added to each channel.
-        epsilon: added to the variance.
-
-    Returns:
-        In the type of `x`.
-    """
-    mean, variance = moments(x, block)
-    factor = lax.rsqrt(variance + epsilon) * scale
-    return ((x.astype(jnp.float32) - mean) * factor + bias).astype(x.dtype)
-
-
-def moments(
-    x: FeatureMap, block: int = 1
-) -> tuple[Float[Array, "b 1 1 c"], Float[Array, "b 1 1 c"]]:
-    """Mean and biased variance of each map, float32; on a TPU in one pass over the data."""
-    return lax.platform_dependent(
-        x,
-        tpu=functools.partial(moments_in_one_pass, block=block),
-        default=functools.partial(moments_in_two_passes, block=block),
-    )
-
-
-def moments_in_two_passes(x: FeatureMap, block: int) -> tuple[Array, Array]:
-    """The mean, then the mean of the squared distances to it, see `moments`."""
-    wide = x.astype(jnp.float32)
-    mean = _mean_of_pixels(wide, block)
-    return mean, _mean_of_pixels(jnp.square(wide - mean), block)
-
-
-def moments_in_one_pass(x: FeatureMap, block: int) -> tuple[Array, Array]:
-    """Both sums together, see `moments`.
-
-    In float32 the squares are those of the distance to the mean of one row, which is near enough
-    to the mean of the map for the difference of two sums to keep its precision. In bfloat16 what
-    that saves is less than the rounding of the map itself, and without it the sums are computed
-    where the map is: together with the convolution before them.
-    """
-    wide = x.astype(jnp.float32)
-    shift = 0.0
-    if x.dtype == jnp.float32:
-        middle = x.shape[1] // 2
-        shift = lax.stop_gradient(_mean_of_pixels(wide[:, middle : middle + 1], block))
-    mean = _mean_of_pixels(wide - shift, block)
-    variance = _mean_of_pixels(jnp.square(wide - shift), block) - jnp.square(mean)
-    return shift + mean, jnp.maximum(variance, 0)
-
-
-def _mean_of_pixels(x: FeatureMap, block: int) -> Float[Array, "b 1 1 c"]:
-    mean = jnp.mean(x, axis=(1, 2), keepdims=True)
-    if block == 1:
-        return mean
-    by_pixel = mean.reshape(*mean.shape[:3], block**2, -1)
-    return jnp.tile(jnp.mean(by_pixel, axis=3), block**2)
 
 
 def resize_half_pixel(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
@@ -127,16 +61,16 @@ def _resize(
 ) -> FeatureMap:
     matrices = [matrix_of(*lengths) for lengths in zip(x.shape[1:3], size, strict=True)]
 
-    def multiplied(x: FeatureMap, block: int = 1) -> FeatureMap:
-        return from_blocks(_apply_separable(x, *matrices, block), block)
+    def on_tpu(x: FeatureMap) -> FeatureMap:
+        return from_blocks(samples_together(_apply_separable(x, *matrices, block)), block)
 
     if factors := _whole_factors(x, size):
-        return lax.platform_dependent(
+        return by_platform(
             x,
-            tpu=functools.partial(multiplied, block=block),
+            tpu=on_tpu,
             default=functools.partial(_enlarge, factors=factors, offsets_of=offsets_of),
         )
-    return multiplied(x)
+    return _apply_separable(x, *matrices)
 
 
 def average_pool(x: FeatureMap, size: tuple[int, int]) -> FeatureMap:
@@ -192,8 +126,7 @@ def uncrop(
     return jnp.where(inside_y[:, None] & inside_x[None, :], resized, 0)
 
 
-# Taps of one axis: for every output position the two input positions to read and the weight of the
-# second.
+# For every output position of an axis: the two input positions to read, the weight of the second.
 _Taps = tuple[Int[Array, " out"], Int[Array, " out"], Float[Array, " out"]]
 
 

@@ -9,23 +9,23 @@ The channels of a block are ordered (row, column, channel); a block of side 1 is
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap
+from ranet_jax.models.convolution import (
+    SIDE_BY_SIDE,
+    Kernel,
+    convolve_map,
+    precision_of,
+    shifted,
+)
+from ranet_jax.models.tiling import PLAIN, Tiling
 
 BlockMap = Float[Array, "b h w bbc"]
-Kernel = Float[Array, "ky kx ci co"]
-
-
-def precision_of(dtype: jnp.dtype) -> lax.Precision | None:
-    """Highest precision of products in float32, where TPUs and GPUs would truncate factors."""
-    return lax.Precision.HIGHEST if dtype == jnp.float32 else None
 
 
 def to_blocks(x: FeatureMap, block: int) -> BlockMap:
@@ -46,45 +46,74 @@ def from_blocks(x: BlockMap, block: int) -> FeatureMap:
     return x.swapaxes(2, 3).reshape(b, block * h, block * w, -1)
 
 
+def single_from_blocks(x: BlockMap, block: int) -> FeatureMap:
+    """`from_blocks` for a map of one channel.
+
+    A product puts the columns of the blocks next to each other: single numbers are what a TPU moves
+    worst.
+    """
+    if block == 1:
+        return x
+    b, h, w, _ = x.shape
+    places = jnp.asarray(np.eye(block * w).reshape(w, block, block * w), x.dtype)
+    x = x.reshape(b, h, w, block, block)
+    x = jnp.einsum("bhwpq,wqx->bhpx", x, places, precision=precision_of(x.dtype))
+    return x.reshape(b, block * h, block * w, 1)
+
+
 def convolve(
-    x: BlockMap, kernel: Kernel, block: int = 1, stride: int = 1, dilation: int = 1
+    x: BlockMap, kernel: Kernel, tiling: Tiling = PLAIN, stride: int = 1, dilation: int = 1
 ) -> BlockMap:
     """Convolution of pixels, padded with zeros to keep their number (over the stride).
 
     Args:
         x: in blocks of `stride * block`; plain if `block` is 1. The type is what is computed in.
         kernel: of pixels, square, of odd side.
-        block: side of the output's blocks.
+        tiling: of the output; in strips the stride is 1.
         stride: from one output pixel to the next.
         dilation: from one tap of the kernel to the next.
     """
-    if block > 1:
-        kernel, dilation = expand_kernel(kernel, block, stride, dilation)
+    kernel = kernel.astype(x.dtype)
+    if tiling.block > 1:
+        kernel, dilation = expand_kernel(kernel, tiling.block, stride, dilation)
         stride = 1
-    return _apply(x, kernel, stride, dilation)
+    return convolve_map(x, kernel, stride, dilation, tiling.strips)
 
 
-def convolve_parts(parts: Sequence[BlockMap], kernels: Sequence[Kernel], block: int) -> BlockMap:
+def convolve_parts(
+    parts: Sequence[BlockMap], kernels: Sequence[Kernel], tiling: Tiling
+) -> BlockMap:
     """Convolution of the concatenation of maps, each with its part of the kernel.
 
     In blocks the kernels are put together instead of the maps, whose channels would interleave.
     """
-    if block > 1:
-        kernels = [expand_kernel(kernel, block)[0] for kernel in kernels]
-    return _apply(jnp.concatenate(parts, axis=-1), jnp.concatenate(kernels, axis=2))
+    kernels = [kernel.astype(parts[0].dtype) for kernel in kernels]
+    if tiling.block > 1:
+        kernels = [expand_kernel(kernel, tiling.block)[0] for kernel in kernels]
+    kernel = jnp.concatenate(kernels, axis=2)
+    return convolve_map(jnp.concatenate(parts, axis=-1), kernel, strips=tiling.strips)
 
 
-def _apply(x: BlockMap, kernel: Kernel, stride: int = 1, dilation: int = 1) -> BlockMap:
-    reach = [dilation * (side // 2) for side in kernel.shape[:2]]
-    return lax.conv_general_dilated(
-        x,
-        kernel.astype(x.dtype),
-        window_strides=(stride, stride),
-        padding=[(r, r) for r in reach],
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=precision_of(x.dtype),
-    )
+def convolve_dilated(
+    x: BlockMap, kernels: Sequence[Kernel], dilations: Sequence[int], tiling: Tiling = PLAIN
+) -> BlockMap:
+    """Sum of convolutions of one map, each with its kernel and dilation.
+
+    In blocks, those whose taps are as far apart as each other are one convolution.
+    """
+    kernels = [kernel.astype(x.dtype) for kernel in kernels]
+    convolved = functools.partial(convolve_map, x, strips=tiling.strips)
+    if tiling.block == 1:
+        return sum(convolved(k, dilation=d) for k, d in zip(kernels, dilations, strict=True))
+    by_step: dict[int, Kernel] = {}
+    for kernel, dilation in zip(kernels, dilations, strict=True):
+        kernel, step = expand_kernel(kernel, tiling.block, dilation=dilation)
+        small, large = sorted((kernel, by_step.get(step, kernel[:0])), key=len)
+        if len(small):
+            edge = 2 * [((len(large) - len(small)) // 2,) * 2]
+            large += jnp.pad(small, [*edge, (0, 0), (0, 0)])
+        by_step[step] = large
+    return sum(convolved(kernel, dilation=step) for step, kernel in by_step.items())
 
 
 def expand_kernel(
@@ -102,13 +131,17 @@ def expand_kernel(
         The kernel, and the dilation with which it is applied to blocks.
     """
     taps, step = _taps(kernel.shape[0], block, stride, dilation)
-    taps = jnp.asarray(taps, kernel.dtype)
-    expanded = jnp.einsum(
-        "tuio,tmqp,unrs->mnqripso", kernel, taps, taps, precision=lax.Precision.HIGHEST
-    )
-    rows, columns = expanded.shape[:2]
-    ins, outs = (block * stride) ** 2 * kernel.shape[2], block**2 * kernel.shape[3]
-    return expanded.reshape(rows, columns, ins, outs), step
+    rows, source = taps.shape[1:3]
+    ins, outs = kernel.shape[2:]
+    # Whole lanes of numbers from the start, where a product over small axes would take ten times as
+    # long. No sum has more than one term that is not zero.
+    along_y = taps.repeat(block * outs, axis=3)[:, :, :, None, None]
+    along_x = np.tile(taps.repeat(outs, axis=3), (1, 1, 1, block))[:, None, :, None, :, None]
+    expanded = repeat_channels(kernel, block)
+    expanded = jnp.sum(jnp.asarray(along_y, kernel.dtype) * expanded[:, None, None], axis=0)
+    expanded = expanded.transpose(2, 0, 1, 3, 4)[:, :, None, :, None]
+    expanded = jnp.sum(jnp.asarray(along_x, kernel.dtype) * expanded, axis=0)
+    return expanded.reshape(rows, rows, source**2 * ins, block**2 * outs), step
 
 
 @functools.cache
@@ -133,31 +166,52 @@ def repeat_channels(x: Array, block: int) -> Array:
     return jnp.tile(x, block**2) if block > 1 else x
 
 
-def double(x: BlockMap, block: int) -> BlockMap:
+def double(x: BlockMap, tiling: Tiling) -> BlockMap:
     """Twice the height and width, in blocks twice as large; bilinear, align-corners.
 
     Output pixel 2f + q (q = 0, 1) of an axis lies between pixels f and f + 2q - 1 of the input.
     Convolutions with kernels of 0, 1 and -1 put the pixel and its difference to the neighbour into
-    their places in the block; the share of the difference depends on the position.
+    their places in the block; the share of the difference is linear in the position. A batch that
+    fills a TPU is one convolution, of the map and of the map times the position.
     """
+    block = tiling.block
     channels = x.shape[3] // block**2
+    pixel, difference = _doubling_taps(block)
     # How many channels lie outside and inside of the axis in a block.
     for axis, outer, inner in ((0, 1, block * channels), (1, 2 * block, channels)):
-        shares = _doubling_shares(x.shape[1 + axis], block)
-        shares = np.tile(shares.repeat(inner, axis=1), (1, outer))
-        shares = np.expand_dims(shares, 1 - axis)
-        pixel, difference = (
-            jnp.asarray(np.expand_dims(_between(taps, outer, inner), 1 - axis), x.dtype)
-            for taps in _doubling_taps(block)
-        )
-        x = _apply(x, pixel) + jnp.asarray(shares, x.dtype) * _apply(x, difference)
+        strips = 1 if axis else tiling.strips
+        length = strips * x.shape[1 + axis]
+        middle, slope = _doubling_shares(length, block)
+        if len(x) < SIDE_BY_SIDE and tiling.strips == 1:
+            shares = middle + slope * _from_middle(length)
+            shares = np.tile(shares.repeat(inner, axis=1), (1, outer))
+            kernels = (_between(taps, axis, outer, inner) for taps in (pixel, difference))
+            own, to_neighbour = (convolve_map(x, jnp.asarray(k, x.dtype)) for k in kernels)
+            x = own + jnp.asarray(np.expand_dims(shares, 1 - axis), x.dtype) * to_neighbour
+            continue
+        moving = slope * difference
+        fixed = middle * difference - _from_middle(3)[:, None] * moving
+        fixed[1] += pixel[0]
+        kernels = [_between(taps, axis, outer, inner) for taps in (fixed, moving)]
+        positions = np.expand_dims(_from_middle(length), 1 - axis)
+        if strips > 1:
+            positions = np.tile(positions.reshape(strips, -1, 1, 1), (len(x) // strips, 1, 1, 1))
+        place = jnp.asarray(positions, x.dtype)
+        kernel = jnp.asarray(np.concatenate(kernels, axis=2), x.dtype)
+        x = convolve_map(jnp.concatenate([x, place * x], axis=3), kernel, strips=tiling.strips)
     return x
 
 
-def _between(taps: np.ndarray, outer: int, inner: int) -> np.ndarray:
-    """Taps [m, p, q] of an axis as a kernel [m, outer*p*inner, outer*q*inner] of all channels."""
+def _between(taps: np.ndarray, axis: int, outer: int, inner: int) -> np.ndarray:
+    """Taps [m, p, q] of an axis as a kernel from outer*p*inner to outer*q*inner channels."""
     kernel = np.einsum("mpq,xy,cd->mxpcyqd", taps, np.eye(outer), np.eye(inner))
-    return kernel.reshape(len(taps), outer * taps.shape[1] * inner, -1)
+    kernel = kernel.reshape(len(taps), outer * taps.shape[1] * inner, -1)
+    return np.expand_dims(kernel, 1 - axis)
+
+
+def _from_middle(length: int) -> np.ndarray:
+    """Positions along an axis, [length, 1]; small numbers keep their precision."""
+    return np.arange(length)[:, None] - (length - 1) / 2
 
 
 @functools.cache
@@ -173,48 +227,21 @@ def _doubling_taps(block: int) -> tuple[np.ndarray, np.ndarray]:
     return pixel, difference
 
 
-def _doubling_shares(blocks: int, block: int) -> np.ndarray:
-    """Share of the neighbour in the output pixels of an axis, [blocks, 2 * block]."""
-    length = blocks * block
-    position = np.arange(length)
-    shares = np.stack([position, length - 1 - position], axis=1) / (2 * length - 1)
-    return shares.reshape(blocks, 2 * block)
-
-
-def _shifted(x: BlockMap, step: int, axis: int, beyond: float = 0) -> BlockMap:
-    """Position i of the result holds i + step of the map, or what is `beyond` it."""
-    edges = [(-step, step, 0) if i == axis else (0, 0, 0) for i in range(4)]
-    return lax.pad(x, np.asarray(beyond, x.dtype), edges)
+def _doubling_shares(blocks: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the neighbour in output pixel (q) of a block: in the middle of the axis, and how
+    much more of it from block to block."""
+    q = np.arange(2 * block)
+    last = blocks * block - 1
+    in_first = np.where(q % 2, last - q // 2, q // 2) / (2 * last + 1)
+    slope = np.where(q % 2, -block, block) / (2 * last + 1)
+    return in_first + slope * (blocks - 1) / 2, slope
 
 
 def max_pool_of_blocks(x: BlockMap) -> FeatureMap:
     """3x3 max pooling of stride 2, padded by one, of a map in blocks of 2 x 2: [b, h, w, c]."""
     for axis in (1, 2):
         first, second = jnp.split(x, 2, axis=-1)
-        before = _shifted(second, -1, axis, -np.inf)
+        # A TPU copies a half that is to be shifted, but no half of what is shifted.
+        before = jnp.split(shifted(x, -1, axis, -np.inf), 2, axis=-1)[1]
         x = jnp.maximum(jnp.maximum(first, second), before)
     return x
-
-
-def by_platform(
-    module: nn.Module, block: int, *inputs: FeatureMap, method: str = "__call__"
-) -> FeatureMap:
-    """What a module computes: on a TPU in blocks of this side, elsewhere in plain maps.
-
-    The choice falls when a program is lowered, by the device it is lowered for: also when that
-    device is not there, and for each platform of a program that is exported for several.
-
-    Args:
-        module: has an attribute `block`, and takes and returns plain maps whatever it is.
-        block: side of the blocks on a TPU.
-        inputs: of the module.
-        method: what computes it.
-    """
-
-    def of_side(block: int) -> Callable:
-        copy = module.clone(parent=None, name=None, block=block)
-        return lambda params, *inputs: copy.apply({"params": params}, *inputs, method=method)
-
-    return lax.platform_dependent(
-        module.variables["params"], *inputs, tpu=of_side(block), default=of_side(1)
-    )

@@ -1,5 +1,7 @@
 """ResNet with instance normalization and all five levels (He et al. 2016; paper 3.4)."""
 
+import itertools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,15 +9,16 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ranet_jax.array_typing import FeatureMap, Frame, Params
-from ranet_jax.models.layers import Conv
-from ranet_jax.models.ops import instance_norm, normalize
+from ranet_jax.models.layers import Conv, parameter
+from ranet_jax.models.normalization import instance_norm
+from ranet_jax.models.ops import normalize
 from ranet_jax.models.pixel_blocks import (
-    by_platform,
     from_blocks,
     max_pool_of_blocks,
     repeat_channels,
     to_blocks,
 )
+from ranet_jax.models.tiling import PLAIN, Tiling, module_by_platform
 
 # Bottlenecks of the four stages. 101 is the paper's; 14 and 26 are for tests and small experiments.
 STAGES = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -34,19 +37,20 @@ class AffineInstanceNorm(nn.Module):
     """Instance norm with a scale and a shift for each channel, where batch norm stood.
 
     Attributes:
-        block: side of the blocks of pixels in the channels, see `pixel_blocks`.
+        tiling: of its maps.
     """
 
-    block: int = 1
+    tiling: Tiling = PLAIN
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        """[b, h, w, c] -> [b, h, w, c]; computed in float32, returned in the type of `x`."""
-        shape = (x.shape[-1] // self.block**2,)
-        scale = self.param("scale", nn.initializers.ones, shape)
-        bias = self.param("bias", nn.initializers.zeros, shape)
-        scale, bias = (repeat_channels(v, self.block) for v in (scale, bias))
-        return instance_norm(x, self.block, scale, bias)
+        """[b, h, w, c] -> [b, h, w, c], float32."""
+        block = self.tiling.block
+        shape = (x.shape[-1] // block**2,)
+        scale = parameter(self, "scale", nn.initializers.ones, shape)
+        bias = parameter(self, "bias", nn.initializers.zeros, shape)
+        affine = tuple(repeat_channels(v, block) for v in (scale, bias))
+        return instance_norm(x, self.tiling, affine)
 
 
 class Bottleneck(nn.Module):
@@ -75,7 +79,7 @@ class Bottleneck(nn.Module):
         if x.shape != y.shape:
             x = Conv(wide, 1, stride=self.stride, dtype=self.dtype, name="shortcut_conv")(x)
             x = AffineInstanceNorm(name="shortcut_norm")(x)
-        return nn.relu(x + y)
+        return nn.relu(x + y).astype(self.dtype)
 
 
 class Stem(nn.Module):
@@ -84,23 +88,24 @@ class Stem(nn.Module):
     Attributes:
         features: channels of the convolution.
         dtype: what it computes in; parameters stay float32.
-        block: side of the blocks of pixels; None for what suits the platform.
+        tiling: of the convolution's output; None for what suits the platform.
     """
 
     features: int
     dtype: jnp.dtype = jnp.float32
-    block: int | None = None
+    tiling: Tiling | None = None
 
     @nn.compact
     def compute(self, frame: Frame) -> tuple[FeatureMap, FeatureMap]:
         """Normalized frame, [b, H, W, 3] -> [b, H/2, W/2, features] and [b, H/4, W/4, features]."""
-        if self.block is None and not self.is_initializing():
-            return by_platform(self, 2, frame, method="compute")
-        block = self.block or 1
+        if self.tiling is None and not self.is_initializing():
+            return module_by_platform(self, Tiling(block=2), frame, method="compute")
+        tiling = self.tiling or PLAIN
+        block = tiling.block
         # Moved after the crop: together with its interpolation it would take ten times as long.
         x = to_blocks(lax.optimization_barrier(frame), 2 * block) if block > 1 else frame
-        x = Conv(self.features, 7, stride=2, dtype=self.dtype, block=block, name="conv1")(x)
-        x = nn.relu(AffineInstanceNorm(block, name="norm1")(x))
+        x = Conv(self.features, 7, stride=2, dtype=self.dtype, tiling=tiling, name="conv1")(x)
+        x = nn.relu(AffineInstanceNorm(tiling, name="norm1")(x)).astype(self.dtype)
         if block > 1:
             return from_blocks(x, block), max_pool_of_blocks(x)
         return x, nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
@@ -134,32 +139,45 @@ class ResNet(nn.Module):
             width = self.width * 2**stage
             stride = 2 if stage > 0 else 1
             x = self._block_type()(width, stride, self.dtype, name=f"stage{stage + 1}_block1")(x)
-            x = self._equal_blocks(
-                x, width, [f"stage{stage + 1}_block{i + 2}" for i in range(blocks - 1)]
-            )
+            x = self._equal_blocks(x, width, f"stage{stage + 1}", blocks - 1)
             levels.append(x)
         return tuple(levels)
 
-    def _equal_blocks(self, x: FeatureMap, features: int, names: list[str]) -> FeatureMap:
+    def _equal_blocks(self, x: FeatureMap, features: int, stage: str, count: int) -> FeatureMap:
         """The blocks of a stage after its first one.
 
         Many of them run as a loop over their stacked parameters: it compiles in a fraction of the
         time, and it keeps the compiler from fusing the chain of shortcuts, which computes the first
         ones again in every block.
         """
-        if len(names) < SCAN_MIN_BLOCKS or self.is_initializing():
-            for name in names:
+        if count < SCAN_MIN_BLOCKS or self.is_initializing():
+            for number in range(2, count + 2):
+                name = f"{stage}_block{number}"
                 x = self._block_type()(features, dtype=self.dtype, name=name)(x)
             return x
         block = Bottleneck(features, dtype=self.dtype, parent=None)
-        parameters = [self.variables["params"][name] for name in names]
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *parameters)
+        stacked = stack_equal_blocks(self.variables["params"])[f"{stage}_stacked"]
 
         def step(x: FeatureMap, own: Params) -> tuple[FeatureMap, None]:
             return block.apply({"params": own}, x), None
 
-        with jax.named_scope(names[0]):  # a profile shows which stage it is
+        with jax.named_scope(f"{stage}_block2"):  # a profile shows which stage it is
             return lax.scan(jax.checkpoint(step) if self.remat else step, x, stacked)[0]
 
     def _block_type(self) -> type[Bottleneck]:
         return nn.remat(Bottleneck) if self.remat else Bottleneck
+
+
+def stack_equal_blocks(backbone: Params) -> Params:
+    """Parameters of a backbone in which those of the blocks that run as a loop lie stacked.
+
+    Every call begins with it; given parameters that it has stacked already, it copies nothing.
+    """
+    stacked = dict(backbone)
+    for stage in ("stage1", "stage2", "stage3", "stage4"):
+        numbered = (f"{stage}_block{number}" for number in itertools.count(2))
+        names = list(itertools.takewhile(lambda name: name in backbone, numbered))
+        if len(names) >= SCAN_MIN_BLOCKS:
+            blocks = [stacked.pop(name) for name in names]
+            stacked[f"{stage}_stacked"] = jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks)
+    return stacked

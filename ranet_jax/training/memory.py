@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 
 from data_pipelines.config import DataConfig
 from ranet_jax.models.initialization import abstract_params
+from ranet_jax.models.platforms import lowering_for
 from ranet_jax.training.augment import HostBatch
 from ranet_jax.training.config import TrainConfig
 from ranet_jax.training.optimizer import make_optimizer
-from ranet_jax.training.train_state import create_state
-from ranet_jax.training.train_step import make_step
+from ranet_jax.training.train_state import TrainState, create_state
+from ranet_jax.training.train_step import Step, make_step
 
 GIGABYTE = 1e9
 USABLE = 0.9  # of a device's memory: the rest is the runtime's, and lost between buffers
@@ -103,6 +105,23 @@ def lower_step(
         examples: for each device.
         devices: of this or of another machine, all processes together.
     """
+    step, state, batch = _abstract_step(config, examples, devices)
+    with lowering_for(devices[0].platform):
+        return step.lower(state, batch)
+
+
+def trace_step(
+    config: TrainConfig, examples: int, devices: Sequence[jax.Device]
+) -> core.ClosedJaxpr:
+    """The same step traced in the plain way, without what is written for TPUs: for counting."""
+    step, state, batch = _abstract_step(config, examples, devices)
+    with lowering_for("cpu"):
+        return jax.make_jaxpr(step)(state, batch)
+
+
+def _abstract_step(
+    config: TrainConfig, examples: int, devices: Sequence[jax.Device]
+) -> tuple[Step, TrainState, HostBatch]:
     model = config.network()
     optimizer = make_optimizer(config.optimizer, config.steps)
     create = functools.partial(
@@ -110,7 +129,7 @@ def lower_step(
     )
     state = jax.eval_shape(create, abstract_params(model))
     step = make_step(model, optimizer, config, devices)
-    return step.lower(state, _batch(len(devices), examples, config.data))
+    return step, state, _batch(len(devices), examples, config.data)
 
 
 def _batch(devices: int, examples: int, data: DataConfig) -> HostBatch:

@@ -185,9 +185,6 @@ def test_objects_are_cut_into_equal_parts(objects):
     [
         (["--size", "100x160"], "multiples of 32"),
         (["--precision", "float16"], "float32 or bfloat16"),
-        (["--objects", "0"], "1 to 16"),
-        (["--repeat", "0"], "number of rounds"),
-        (["--frames", "2"], "3 to"),
         (["--out", "."], "is a folder"),
         (["--checkpoint", "nowhere"], "no checkpoint"),
     ],
@@ -196,6 +193,20 @@ def test_bad_settings_are_refused_in_a_sentence(flags, said, capsys):
     assert main(["benchmark", "--depth", "14", *flags]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"objects": [0]}, "number of objects is 0; it can be 1 to 16"),
+        ({"batches": [1025]}, "number of videos is 1025; it can be 1 to 1024"),
+        ({"repeats": 0}, "number of rounds is 0"),
+        ({"frames": 2}, "number of frames is 2; it can be 3 to"),
+    ],
+)
+def test_numbers_out_of_range(small, settings, said):
+    with pytest.raises(InputError, match=said):
+        run_benchmark(*small(), **settings)
 
 
 def test_torch_is_asked_for_by_name_where_it_is_missing(small, monkeypatch):

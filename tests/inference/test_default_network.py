@@ -36,12 +36,14 @@ def follow(segmenter, frames, truths):
     return np.mean([jaccard(*pair, objects) for pair in zip(found, truths[1:], strict=True)])
 
 
-@pytest.mark.parametrize(("objects", "least"), [(1, 0.75), (2, 0.65)])
-def test_it_follows_what_the_demo_shows(segmenter, objects, least):
+@pytest.mark.parametrize(("objects", "every", "least"), [(1, 2, 0.75), (2, 1, 0.65)])
+def test_it_follows_what_the_demo_shows(segmenter, objects, every, least):
+    """One object of it at twice the speed: that is harder, and takes half the time."""
     clip = render_clip(10, 240, 432, objects=objects)
-    truths = [labels.astype(np.int32) for labels in clip.labels]
+    frames = clip.frames[::every]
+    truths = [labels.astype(np.int32) for labels in clip.labels[::every]]
     copied = np.mean([jaccard(truths[0], truth, objects) for truth in truths[1:]])
-    assert copied < 0.4 < least < follow(segmenter, clip.frames, truths)
+    assert copied < 0.4 < least < follow(segmenter, frames, truths)
 
 
 def test_it_follows_a_video_it_was_not_trained_on(segmenter, data_dir):

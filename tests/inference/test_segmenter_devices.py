@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import quick_compile
 
 DEVICES = """
     import sys
@@ -39,7 +40,7 @@ def test_a_batch_is_shared_by_devices():
     """Four videos on two devices: split, and the same as on one."""
     here = Path(__file__).parent
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": f"{quick_compile.FLAGS} --xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": os.pathsep.join(map(str, [here, *here.parents[:2]])),
     }

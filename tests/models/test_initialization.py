@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from ranet_jax.models.encoder import MatchingFeatures
-from ranet_jax.models.initialization import init_params
-from ranet_jax.models.ops import instance_norm, l2_normalize
+from ranet_jax.models.initialization import init_params, prepare_params
+from ranet_jax.models.normalization import instance_norm
+from ranet_jax.models.ops import l2_normalize
 from ranet_jax.models.ranet import RANet
+from ranet_jax.models.resnet import ResNet
 
 MODEL = RANet(depth=14, width=8)
 LEVELS = (3, 4, 5)
@@ -143,3 +145,31 @@ def test_supplement_reductions_start_alike(fresh):
     for level in LEVELS:
         expected = centre(fresh["matching_features"][f"reduce{level}"]["conv"]["kernel"])
         np.testing.assert_array_equal(centre(one[f"reduce{level}"]["conv"]["kernel"]), expected)
+
+
+def test_kernels_cast_at_once_give_what_those_cast_in_every_step_do(fresh):
+    network = MatchingFeatures(8, dtype=jnp.bfloat16)
+    random = np.random.default_rng(0)
+    levels = [random.standard_normal((1, 32 >> k, 32 >> k, 16 << k), np.float32) for k in range(5)]
+    cast = prepare_params(fresh, jnp.bfloat16)["matching_features"]
+    assert cast["fuse"]["conv"]["kernel"].dtype == jnp.bfloat16
+    assert cast["fuse"]["conv"]["bias"].dtype == jnp.float32
+    apply = jax.jit(lambda params: network.apply({"params": params}, levels))
+    np.testing.assert_array_equal(apply(cast), apply(fresh["matching_features"]))
+
+
+def test_blocks_stacked_at_once_give_what_those_stacked_in_every_step_do(monkeypatch):
+    monkeypatch.setattr("ranet_jax.models.resnet.SCAN_MIN_BLOCKS", 1)
+    network = ResNet(depth=26, width=8, dtype=jnp.bfloat16)
+    params = init_params(RANet(depth=26, width=8), seed=0)
+    once = prepare_params(params, jnp.bfloat16)
+    backbone = once["backbone"]
+    assert backbone["stage2_stacked"]["conv1"]["kernel"].shape == (1, 1, 1, 64, 16)
+    assert backbone["conv1"]["kernel"].dtype == jnp.bfloat16
+    assert backbone["norm1"]["scale"].dtype == jnp.float32
+    assert "stage2_block1" in backbone and "stage2_block2" not in backbone
+    frame = np.random.default_rng(0).random((1, 32, 64, 3), np.float32)
+    apply = jax.jit(lambda backbone: network.apply({"params": backbone}, frame))
+    jax.tree.map(np.testing.assert_array_equal, apply(backbone), apply(params["backbone"]))
+    twice = prepare_params(once, jnp.bfloat16)
+    assert jax.tree.structure(twice) == jax.tree.structure(once)

@@ -1,6 +1,8 @@
 """Every unit of the network alone, with the published parameters of that unit."""
 
+import flax.errors
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracle import compare
@@ -8,7 +10,7 @@ from oracle import compare
 from ranet_jax.checkpoints.convert import published_name
 from ranet_jax.models.decoder import FinestLevel, Level, Merge
 from ranet_jax.models.encoder import MatchingFeatures
-from ranet_jax.models.layers import ConvBlock, SharedConvBlock
+from ranet_jax.models.layers import Conv, ConvBlock, SharedConvBlock
 from ranet_jax.models.ops import resize_align_corners
 from ranet_jax.models.ranking import RankingNetwork
 from ranet_jax.models.resnet import ResNet
@@ -109,3 +111,19 @@ def test_shared_conv_block_equals_concatenation():
     both = np.concatenate([np.repeat(shared, 2, axis=0), own], axis=-1)
     together = ConvBlock(8).apply({"params": {"conv": params["params"]}}, both)
     np.testing.assert_allclose(module.apply(params, [shared], own), together, atol=1e-5)
+
+
+def test_parameters_are_checked_and_made_as_flax_does():
+    """By `layers.parameter`, which only leaves out what takes time."""
+    x = jnp.ones((1, 6, 7, 5))
+    module = Conv(8, 3, bias=True)
+    drawn = module.init(jax.random.key(0), x)["params"]
+    assert np.std(drawn["kernel"]) > 0.01
+    with pytest.raises(flax.errors.InvalidRngError):
+        module.init({}, x)
+    with pytest.raises(flax.errors.ScopeParamShapeError, match=r"\(3, 3, 5, 9\).*\(3, 3, 5, 8\)"):
+        Conv(9, 3, bias=True).apply({"params": drawn}, x)
+    with pytest.raises(flax.errors.ScopeParamNotFoundError):
+        module.apply({"params": {"kernel": drawn["kernel"]}}, x)
+    with pytest.raises(flax.errors.ScopeCollectionNotFound):
+        module.apply({}, x)

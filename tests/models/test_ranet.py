@@ -10,6 +10,7 @@ import pytest
 
 from ranet_jax.errors import InputError
 from ranet_jax.models.initialization import abstract_params, init_params
+from ranet_jax.models.platforms import lowering_for
 from ranet_jax.models.ranet import RANet
 
 ABLATIONS = {
@@ -38,6 +39,15 @@ def _apply(model, params, *args):
 def apply(model, params, args) -> np.ndarray:
     """Logits; a model and a shape that were compiled once are not compiled again."""
     return np.asarray(_apply(model, params, *args))
+
+
+def test_a_tpu_computes_the_same(small):
+    """What is traced for TPUs, run here."""
+    model, params = small(mode="multi")
+    args = inputs(2, 2)
+    with lowering_for("tpu"):
+        found = jax.jit(model.apply)({"params": params}, *args)
+    np.testing.assert_allclose(found, apply(model, params, args), atol=2e-3)
 
 
 def shapes(model) -> dict:
