@@ -22,6 +22,7 @@ from data_pipelines.config import ExampleSettings
 from data_pipelines.examples import Example, MaskCache, make_example
 from data_pipelines.sources import Source
 from ranet_jax.errors import InputError
+from ranet_jax.io.helper_process import feeding_process
 from ranet_jax.io.images import CorruptImageError
 from ranet_jax.io.records import Record
 from ranet_jax.io.settings import setting, text, whole
@@ -172,16 +173,22 @@ class Loader:
             "fingerprint": self._fingerprint,
         }
 
-    def set_state(self, state: State) -> None:
+    def set_state(
+        self, state: State, source: str = "The saved position in the training data"
+    ) -> None:
         """Resumes where `get_state` was called, by a loader of any number of workers.
+
+        Args:
+            state: from there.
+            source: what to call it in an error.
 
         Raises:
             InputError: the state is that of a loader of other data, settings or seed, or damaged.
         """
-        saved = _Position.parse(state, "The saved position in the training data")
+        saved = _Position.parse(state, source)
         if saved.fingerprint != self._fingerprint:
             raise InputError(
-                "The saved position is that of other training data: continue with the settings "
+                f"{source} is that of other training data: continue with the settings "
                 f"{saved.fingerprint}, or start anew."
             )
         self.close()
@@ -200,7 +207,8 @@ class Loader:
         if self._workers:
             if not flags.FLAGS.is_parsed():  # Grain hands the flags on to its workers.
                 flags.FLAGS.mark_as_parsed()
-            dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=self._workers))
+            options = grain.MultiprocessingOptions(num_workers=self._workers)
+            dataset = dataset.mp_prefetch(options, worker_init_fn=feeding_process)
         return iter(dataset)
 
     def _note(self, corrupt: dict[str, str]) -> None:

@@ -57,6 +57,9 @@ def write_zip(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
+ECSSD = ("images/{}.jpg", "ground_truth_mask/{}.png")  # as published
+
+
 def static_files(images: str, masks: str, count: int = 3, first: int = 0) -> dict[str, bytes]:
     """Photographs and binary masks under path patterns with `{}` for the name."""
     files = {}

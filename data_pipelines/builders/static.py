@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from data_pipelines.builders import archives
 from data_pipelines.builders.checksums import CheckedBuilder
+from data_pipelines.builders.dataset_info import DatasetInfo
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import encode_image, image_size, open_image, read_image
 from ranet_jax.io.masks import decode_ids, match_size
@@ -47,7 +48,7 @@ class StaticBuilder(CheckedBuilder, skip_registration=True):
     URLS: ClassVar[Sequence[str]] = ()
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
+        return DatasetInfo(
             builder=self,
             description=self.DESCRIPTION,
             citation=self.CITATION,

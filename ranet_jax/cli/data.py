@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import functools
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -139,6 +140,8 @@ def build(arguments: argparse.Namespace) -> None:
     builder = builders.builder(arguments.name, data_dir)
     config = tfds.download.DownloadConfig(manual_dir=manual)
     downloads = data_dir / "downloads"
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()  # which moves the cursor: in a file it would hide the rest
     with locked(Path(builder.data_dir).parent):
         builder.download_and_prepare(download_dir=downloads, download_config=config)
         checksums.verify(builder)

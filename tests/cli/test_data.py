@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
-from small_sets import davis_files, static_files, write_tree
+from small_sets import ECSSD, davis_files, static_files, write_tree
 
 from data_pipelines import pipeline, preview, sources
 from data_pipelines.config import DataConfig
@@ -41,9 +41,7 @@ def test_help_shows_an_example(name, capsys):
 
 
 def test_build_then_preview(tmp_path, capsys):
-    manual = write_tree(
-        tmp_path / "manual", static_files("images/{}.jpg", "ground_truth_mask/{}.png")
-    )
+    manual = write_tree(tmp_path / "manual", static_files(*ECSSD))
     place = ["--data-dir", str(tmp_path / "built")]
     assert ranet(["build", "ecssd", "--manual-dir", str(manual), *place]) == 0
     assert "ecssd/1.0.0:train  3 examples" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import tensorflow_datasets as tfds  # noqa: E402
-from small_sets import davis_files, static_files, write_tree  # noqa: E402
+from small_sets import ECSSD, davis_files, static_files, write_tree  # noqa: E402
 
 from data_pipelines.builders.davis import builder as davis  # noqa: E402
 from data_pipelines.builders.ecssd import builder as ecssd  # noqa: E402
@@ -43,7 +43,7 @@ class EcssdTest(_BuilderTest):
     __test__ = True
     DATASET_CLASS = ecssd.Builder
     SPLITS = {"train": 3}
-    FILES = static_files("images/{}.jpg", "ground_truth_mask/{}.png")
+    FILES = static_files(*ECSSD)
 
 
 class HkuIsTest(_BuilderTest):

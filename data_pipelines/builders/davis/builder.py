@@ -8,6 +8,7 @@ from absl import logging
 
 from data_pipelines.builders import archives, static
 from data_pipelines.builders.checksums import CheckedBuilder
+from data_pipelines.builders.dataset_info import DatasetInfo
 from ranet_jax.errors import InputError
 from ranet_jax.io.davis_lists import decode_list, parse_list
 from ranet_jax.io.images import encode_image, image_size
@@ -47,7 +48,7 @@ class Builder(CheckedBuilder, skip_registration=True):
     """
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
+        return DatasetInfo(
             builder=self,
             description="""
             Densely Annotated VIdeo Segmentation at 480p. An example is a whole video. In 2016 id 1
@@ -103,12 +104,16 @@ class Builder(CheckedBuilder, skip_registration=True):
                 f"No list of a split of DAVIS {year} (ImageSets/{_LISTS[year][0]}/train.txt, say) "
                 f"was found. {' '.join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
             )
-        for split in _SPLITS[year]:
-            if split not in videos:
-                logging.warning("DAVIS %s: no list of %s, so this split is left out.", year, split)
         return {
             split: self._generate_examples(tree, listed, split) for split, listed in videos.items()
         }
+
+    def _post_download_and_prepare_hook(self) -> None:
+        super()._post_download_and_prepare_hook()
+        year = self.builder_config.name
+        for split in _SPLITS[year]:
+            if split not in self.info.splits:
+                logging.warning("DAVIS %s: no list of %s, so this split is left out.", year, split)
 
     def _generate_examples(self, tree: archives.FileTree, videos: dict, split: str) -> Iterator:
         rule = "binary" if self.builder_config.name == "2016" else "ids"
@@ -125,9 +130,10 @@ class Builder(CheckedBuilder, skip_registration=True):
                     f"The video {name} of DAVIS {split} is incomplete ({flaw}): unpack it again."
                 )
             frames = list(tree.read_many(frame for frame, _ in pairs))
+            sizes = [image_size(data, path) for data, (path, _) in zip(frames, pairs, strict=True)]
             ids = [
-                match_size(decode_ids(data, mask, rule), *image_size(frame, mask), mask)
-                for data, mask, frame in zip(tree.read_many(masks), masks, frames, strict=False)
+                match_size(decode_ids(data, mask, rule), *size, mask)
+                for data, mask, size in zip(tree.read_many(masks), masks, sizes, strict=False)
             ]
             yield (
                 name,
