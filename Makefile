@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
+# Python compiles what it imports, a small part of all that is installed.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: install demo test test-small test-full-size lint docs clean
 
@@ -9,11 +11,11 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all]'
+	$(PIP) --editable '.[all]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(PIP) --editable '.[test]'
 	touch $@
 
 demo: install
@@ -21,9 +23,8 @@ demo: install
 
 # The network at its full size, compiled as users compile it: computing takes most of the time.
 FULL_SIZE := tests/models/test_parity.py tests/inference/test_video_parity.py
-# All other tests are of small networks: compiling takes most of the time, and optimising most of
-# that.
-COMPILE_SOON := XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)"
+# All other tests are of small networks: compiling takes most of the time.
+COMPILE_SOON = XLA_FLAGS="$$($(BIN)/python tests/quick_compile.py) $(XLA_FLAGS)"
 
 # Both beside each other. Each prints when it is done, so that their lines do not mix.
 test: $(VENV)/.installed-test
@@ -41,7 +42,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 
 docs: $(VENV)/.installed-test
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(PIP) --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build
 
 clean:

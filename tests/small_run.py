@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import quick_compile
 from PIL import Image
 
 from ranet_jax.training.config import TrainConfig, read
@@ -79,7 +80,7 @@ def start_command(root: Path, workdir: Path, *arguments: str, **changes) -> subp
     environment = {
         "PYTHONPATH": str(ROOT),
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "XLA_FLAGS": quick_compile.FLAGS,
     }
     return subprocess.Popen(
         [*command, *arguments, *overrides(root, **changes)],

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import quick_compile
 import small_run
 
 import ranet_jax
@@ -76,7 +77,7 @@ def test_contents(wheel):
 def test_an_installed_wheel_trains_tiny_for_ten_steps(installed, tmp_path):
     """By the name of its config, in a folder that has nothing but the data."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    environment |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": quick_compile.FLAGS}
 
     def run(*command) -> str:
         done = subprocess.run(

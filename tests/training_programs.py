@@ -4,21 +4,25 @@ The number of virtual devices is fixed when JAX starts, and a process that compi
 optimising much is the right place for steps whose results are only compared with each other.
 """
 
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import quick_compile
 
-FLAGS = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count={}"
+SIDES = 32, 64  # of the images: nothing here asks for more than the coarsest maps can show
+DEVICES = "--xla_force_host_platform_device_count={}"
 
 
 def run(
     name: str, out: Path, *arguments: str, devices: int = 1, timeout: float = 1800
 ) -> dict[str, np.ndarray]:
     """Runs the program `name`; what it saved, by name."""
-    environment = {**os.environ, "XLA_FLAGS": FLAGS.format(devices), "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    environment["XLA_FLAGS"] = f"{quick_compile.FLAGS} {DEVICES.format(devices)}"
     here = Path(__file__).resolve()
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(here.parents[1]), str(here.parent), str(here.parent / "training")]
@@ -35,7 +39,7 @@ def run(
         return dict(saved)
 
 
-def _setup(mode: str, later: int = 0, **settings):
+def _setup(mode: str, size: int, later: int = 0, sides=SIDES, **settings):
     from test_augment import host_batch
 
     from ranet_jax.models.initialization import init_params
@@ -43,7 +47,7 @@ def _setup(mode: str, later: int = 0, **settings):
 
     model = RANet(depth=14, width=8, mode=mode, **settings)
     slots = 1 if mode == "single" else 2
-    batch = host_batch(seed=1, count=slots, size=8, slots=slots, later=later)
+    batch = host_batch(seed=1, count=slots, size=size, slots=slots, later=later, sides=sides)
     return model, init_params(model, seed=0), batch
 
 
@@ -77,7 +81,8 @@ def devices(out: Path) -> None:
     from ranet_jax.training.train_step import make_step
 
     # Neither ranks nor maxima nor warps: rounding lets maps change places, and pixels of a mask.
-    model, params, batch = _setup("single", later=1, ranking="none")
+    # And larger images: in small ones rounding is as large as what is compared.
+    model, params, batch = _setup("single", size=8, later=1, sides=(64, 96), ranking="none")
     views = AugmentConfig(crop=0.2, flip=0.5)
     # Not Adam, which turns the rounding of a gradient that is zero into a whole step.
     optimizer = optax.sgd(1e-3)
@@ -100,15 +105,15 @@ def learning(out: Path) -> None:
     from ranet_jax.training.config import AugmentConfig, OptimizerConfig
     from ranet_jax.training.optimizer import make_optimizer
     from ranet_jax.training.train_state import create_state, eval_params
-    from ranet_jax.training.train_step import make_step
+    from ranet_jax.training.train_step import make_step, replicate
 
-    model, params, batch = _setup("multi", remat=True)
+    model, params, batch = _setup("multi", size=4, remat=True)
     adam = OptimizerConfig(learning_rate=3e-3, backbone_lr_multiplier=0)
     optimizer = make_optimizer(adam, steps=40)
     step = make_step(model, optimizer, config(augment=AugmentConfig(), optimizer=adam))
-    state = create_state(params, optimizer, seed=0)
+    state = replicate(create_state(params, optimizer, seed=0))
     measured = []
-    for _ in range(25):
+    for _ in range(20):
         state, metrics = step(state, _spread(batch, 1))
         measured.append(metrics)
     results = {
@@ -141,8 +146,8 @@ def configs(out: Path, *names: str) -> None:
         "optimizer.schedule=constant",
         "model.depth=14",
         "model.width=8",
-        "data.height=64",
-        "data.width=96",
+        f"data.height={SIDES[0]}",
+        f"data.width={SIDES[1]}",
         "steps=2000",
     ]
     programs = {}
@@ -188,7 +193,7 @@ def _step_of_each(alike) -> dict[str, np.ndarray]:
     optimizer = make_optimizer(first.optimizer, first.steps)
     program = make_step(model, optimizer, first).program
     slots, later = first.data.slots, first.data.clip_length - 1
-    batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots, later=later)
+    batch = host_batch(seed=1, count=min(slots, 2), size=2, slots=slots, later=later, sides=SIDES)
     batch = _spread(_enlarged(batch, first.data.frame_scale), 1)
     results = {}
     for name, config in alike.items():
@@ -205,5 +210,6 @@ def _step_of_each(alike) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(10_000, 10, 10)  # as commands do
     program = {"devices": devices, "learning": learning, "configs": configs}[sys.argv[1]]
     program(Path(sys.argv[2]), *sys.argv[3:])

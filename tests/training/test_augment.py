@@ -37,15 +37,21 @@ def smooth_ids(seed: int, count: int = 1, height: int = HEIGHT, width: int = WID
 
 
 def host_batch(
-    seed: int = 0, count: int = 1, size: int = 2, slots: int = 4, later: int = 0, **changes
+    seed: int = 0,
+    count: int = 1,
+    size: int = 2,
+    slots: int = 4,
+    later: int = 0,
+    sides=(HEIGHT, WIDTH),
+    **changes,
 ) -> dict:
     """Random pixels and ellipses; as clips with `later` more frames, in which they are others."""
     rng = np.random.default_rng(seed)
-    ids = np.stack([smooth_ids(seed + i, count) for i in range(size)])
-    frame = np.tile(np.array([0, 0, HEIGHT, WIDTH], np.float32), (size, 1))
+    ids = np.stack([smooth_ids(seed + i, count, *sides) for i in range(size)])
+    frame = np.tile(np.array([0, 0, *sides], np.float32), (size, 1))
     clips = (
         {
-            "later_images": rng.integers(0, 256, (size, later, HEIGHT, WIDTH, 3), dtype=np.uint8),
+            "later_images": rng.integers(0, 256, (size, later, *sides, 3), dtype=np.uint8),
             "later_ids": np.stack([np.roll(ids, 3 * i, axis=2) for i in range(1, later + 1)], 1),
             "frame_box": frame.astype(np.int32),
         }
@@ -55,10 +61,10 @@ def host_batch(
     return (
         clips
         | {
-            "template_image": rng.integers(0, 256, (size, HEIGHT, WIDTH, 3), dtype=np.uint8),
+            "template_image": rng.integers(0, 256, (size, *sides, 3), dtype=np.uint8),
             "template_ids": ids,
             "template_box": frame,
-            "image": rng.integers(0, 256, (size, HEIGHT, WIDTH, 3), dtype=np.uint8),
+            "image": rng.integers(0, 256, (size, *sides, 3), dtype=np.uint8),
             "ids": ids,
             "previous_ids": ids,
             "box": frame,

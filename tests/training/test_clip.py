@@ -101,14 +101,22 @@ def test_images_move_further_with_every_frame(clips):
     assert changed[0][1] == changed[1][1] == 0, "a video's motion is its own"
 
 
+@functools.partial(jax.jit, static_argnames=("model", "method"))
+def apply_part(model, method, params, *arguments):
+    return model.apply({"params": params}, *arguments, method=method)
+
+
 def in_a_plain_loop(model, params, batch, seen, through_time):
     """Template and frames one after the other, with nothing of `clip` but the sampling."""
-    apply = functools.partial(model.apply, {"params": params})
+
+    def apply(*arguments, method):  # compiled by itself: once for all frames
+        return apply_part(model, method, params, *arguments)
+
     template = apply(seen["template_image"], seen["template_masks"], method="encode_template")
     image, previous, target = (seen[k] for k in ("image", "previous_masks", "target_masks"))
     boxes, valid = batch["frame_box"], seen["valid"]
-    uncrop_all = jax.vmap(functools.partial(uncrop, size=batch["ids"].shape[1:]))
-    crop_all = jax.vmap(functools.partial(crop_nearest, size=(HEIGHT, WIDTH)))
+    uncrop_all = jax.jit(jax.vmap(functools.partial(uncrop, size=batch["ids"].shape[1:])))
+    crop_all = jax.jit(jax.vmap(functools.partial(crop_nearest, size=(HEIGHT, WIDTH))))
     logits, pooled = apply(template, image, previous, valid, method="segment_and_pool")
     results = [(logits, target)]
     for number in (1, 2):
@@ -133,12 +141,12 @@ def test_frames_of_a_clip_are_those_of_a_plain_loop(clips, seen, monkeypatch):
     # Logits of what is black are 0: rounding would decide what is object there.
     params["pyramid"]["level3"]["logits"]["bias"] += 0.3
 
-    def results(run):
+    def results(run, compiled=jax.jit):
         def loss(params):
             logits, targets = run(params)
             return jnp.square(logits - 10 * targets).mean(), (logits, targets)
 
-        gradients, values = jax.jit(jax.grad(loss, has_aux=True))(params)
+        gradients, values = compiled(jax.grad(loss, has_aux=True))(params)
         return gradients, *values
 
     def plain(params, through_time=False):
@@ -147,8 +155,9 @@ def test_frames_of_a_clip_are_those_of_a_plain_loop(clips, seen, monkeypatch):
     def clip_logits(params, through_time=False):
         return clip.clip_logits(model, params, KEYS, clips, seen, VIEWS, through_time)
 
-    stopped = results(plain)
-    flowing = results(functools.partial(plain, through_time=True))
+    by_parts = functools.partial(results, compiled=lambda function: function)
+    stopped = by_parts(plain)
+    flowing = by_parts(functools.partial(plain, through_time=True))
     norms = [np.linalg.norm(jax.tree.leaves(one[0])[0]) for one in (stopped, flowing)]
     assert abs(norms[1] / norms[0] - 1) > 1e-2, "the memory has a gradient"
     pairs = [

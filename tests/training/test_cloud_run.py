@@ -47,16 +47,19 @@ for path in source.rglob("*"):
     if path.is_file():
         (target / path.relative_to(source).as_posix()).write_bytes(path.read_bytes())
 """
-LOOK = """
+LOOK_AND_EVALUATE = """
 import json, sys
+from ranet_jax.cli.main import main
 import jax
 import ranet_jax
 from ranet_jax.checkpoints.checkpoint import read_settings
 model, params = ranet_jax.load(sys.argv[1])
 leaves = jax.tree.leaves(params)
-print(json.dumps([read_settings(sys.argv[1])["step"], model.width, sum(l.size for l in leaves)]))
+step = read_settings(sys.argv[1])["step"]
+print("LOADED", json.dumps([step, model.width, sum(l.size for l in leaves)]))
+evaluate, report = json.loads(sys.argv[2])
+sys.exit(main(evaluate) or main(report))
 """
-RANET = "import sys; from ranet_jax.cli.main import main; sys.exit(main())"
 
 
 @pytest.mark.slow
@@ -82,16 +85,18 @@ def test_a_pod_trains_stops_goes_on_and_is_evaluated_with_its_workdir_in_a_bucke
     names = set(cloud.names("runs/pod/"))
     assert {"runs/pod/config.json", "runs/pod/curve.png"} <= names
     assert len([name for name in names if name.startswith("runs/pod/images/")]) == 2
-    step, width, _ = json.loads(run(LOOK, RUN))
-    assert saved < step <= saved + 2 and width == 8
 
-    # Evaluated from the bucket, as another network is started from it.
+    # Read and evaluated from the bucket, as another network is started from it.
     (tmp_path / "list.txt").write_text("\n".join(small_run.HELD_OUT))
     where = ("--root", "gs://bucket/data/DAVIS", "--split", tmp_path / "list.txt")
     out = tmp_path / "results"
-    run(RANET, "evaluate", "--dataset", "davis2016", *where, "--checkpoint", RUN, "--out", out)
+    evaluate = ["evaluate", "--dataset", "davis2016", *where, "--checkpoint", RUN, "--out", out]
+    report = ["report", out / "results.json", "--out", tmp_path / "report"]
+    told = run(LOOK_AND_EVALUATE, RUN, json.dumps([list(map(str, c)) for c in (evaluate, report)]))
+    (loaded,) = [line for line in told.splitlines() if line.startswith("LOADED ")]
+    step, width, _ = json.loads(loaded.removeprefix("LOADED "))
+    assert saved < step <= saved + 2 and width == 8
     results = json.loads((out / "results.json").read_text())
     assert sorted(results["sequences"]) == sorted(small_run.HELD_OUT)
-    run(RANET, "report", out / "results.json", "--out", tmp_path / "report")
     assert (tmp_path / "report" / "report.md").is_file()
     assert not list(small_run.ROOT.glob("gs:*")) and not list(tmp_path.glob("gs:*"))

@@ -56,7 +56,7 @@ def light():
 
 
 def tune(network, frame, mask, **settings):
-    settings = {"iterations": 5, "learning_rate": 1e-3, "size": SIZE} | settings
+    settings = {"iterations": 2, "learning_rate": 1e-3, "size": SIZE} | settings
     return online.fine_tune(*network, frame, mask, **settings)
 
 
@@ -95,17 +95,17 @@ def test_the_seed_decides_and_the_given_parameters_stay(single):
 def test_progress_is_told_and_changes_nothing(single):
     told = []
     watched = tune(
-        single, *first_frame(), iterations=45, on_progress=lambda done, _: told.append(done)
+        single, *first_frame(), iterations=21, on_progress=lambda done, _: told.append(done)
     )
-    assert told == [*range(0, 45, 3), 45]
-    assert trees_equal(watched, tune(single, *first_frame(), iterations=45))
+    assert told == [*range(0, 21, 2), 21]
+    assert trees_equal(watched, tune(single, *first_frame(), iterations=21))
 
 
 def test_compiled_once_for_all_videos_iterations_and_rates(single):
     tune(single, *first_frame())
     Counting.traces.clear()
-    tune(single, *first_frame(height=90, width=150), iterations=2)
-    tune(single, *first_frame(ids=(4, 5, 6), height=50, width=100), iterations=7)
+    tune(single, *first_frame(height=90, width=150), iterations=1)
+    tune(single, *first_frame(ids=(4, 5, 6), height=50, width=100), iterations=3)
     tune(single, *first_frame(), learning_rate=1e-5, jitter=0.0, seed=3)
     assert not Counting.traces
 
@@ -166,7 +166,7 @@ FRAME, MASK = first_frame()
         ({"batch_size": 0}, "batch size is 0"),
         ({"jitter": 1.0}, "jitter is 1.0"),
         ({"augmentation": {"wrap": 1}}, "no augmentation wrap"),
-        ({"learning_rate": 1e30}, "diverged: after 5 iterations at a learning rate of 1e[+]30"),
+        ({"learning_rate": 1e30}, "diverged: after 2 iterations at a learning rate of 1e[+]30"),
     ],
 )
 def test_bad_input_is_one_sentence(single, changes, message):
@@ -175,7 +175,7 @@ def test_bad_input_is_one_sentence(single, changes, message):
 
 
 def segmenter(network, **settings):
-    settings = {"iterations": 5, "learning_rate": 1e-3, "size": SIZE} | settings
+    settings = {"iterations": 2, "learning_rate": 1e-3, "size": SIZE} | settings
     return online.OnlineSegmenter(*network, **settings)
 
 
