@@ -59,14 +59,19 @@ def explain(error: BaseException) -> str | None:
             return one_line(_describe_os_error(cause))
         if isinstance(cause, MemoryError):
             return _TOO_LARGE
-        for reason, number in _REASONS.items():
-            if reason in str(cause):
-                return one_line(_describe_os_error(OSError(number, reason)))
+        if refused := system_error(str(cause)):
+            return one_line(_describe_os_error(refused))
         if isinstance(cause, RuntimeError | ValueError) and _OUT_OF_MEMORY.search(str(cause)):
             return _TOO_LARGE
         if type(cause).__name__ == "BrokenProcessPool":
             return "A helper process was ended from outside, or for want of memory: try again."
     return None
+
+
+def system_error(text: str, path: str | None = None) -> OSError | None:
+    """What the system has refused, where the text of a library tells of it."""
+    found = (OSError(n, reason, path) for reason, n in _REASONS.items() if reason in text)
+    return next(found, None)
 
 
 def one_line(text: str, longest: int = MAX_SENTENCE) -> str:

@@ -6,7 +6,6 @@ Orbax. A checkpoint may also be one packed file, see `ranet_jax.checkpoints.quan
 
 import dataclasses
 import glob
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from ranet_jax.array_typing import Params
 from ranet_jax.checkpoints import checksums, manager, quantized
 from ranet_jax.checkpoints.checksums import DamagedCheckpointError, check_finite
 from ranet_jax.checkpoints.settings import check_settings
+from ranet_jax.checkpoints.storage_errors import reason_of, remove_unfinished, told_once
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder, refuse_existing
-from ranet_jax.io.paths import absolute, is_address
+from ranet_jax.io.paths import absolute
 from ranet_jax.models.initialization import abstract_params
 from ranet_jax.models.ranet import RANet
 
@@ -58,23 +58,16 @@ def save(path: Path | str, model: RANet, params: Params, *, trained: bool) -> No
     # Found here, because Orbax would find it in a thread of its own.
     make_output_folder(path.parent)
     try:
-        with _checkpointer() as checkpointer:
+        with told_once(), _checkpointer() as checkpointer:
             checkpointer.save(path, items)
     except BaseException as error:
-        _remove_unfinished(path)
+        remove_unfinished(path.parent, glob.escape(path.name))
         if not isinstance(error, Exception):
             raise
         raise InputError(  # storage errors come in every type
-            f"The checkpoint {path} cannot be written ({manager.reason_of(error)}); make room, or "
+            f"The checkpoint {path} cannot be written ({reason_of(error)}); make room, or "
             "choose another place."
         ) from error
-
-
-def _remove_unfinished(path: Path) -> None:
-    """Orbax leaves what it had written so far under a longer name."""
-    if not is_address(path):
-        for left in path.parent.glob(f"{glob.escape(path.name)}.orbax-checkpoint-tmp*"):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def load(path: Path | str, precision: str = "float32") -> tuple[RANet, Params]:
@@ -153,7 +146,8 @@ def load_mean(paths: Sequence[Path | str]) -> tuple[RANet, Params]:
     if len(loaded) > 1:
         several = (own for _, own in loaded)
         # On the host: on the device every shape would be a program to compile.
-        params = jax.tree.map(lambda *values: jnp.asarray(np.mean(values, axis=0)), *several)
+        mean = jax.tree.map(lambda *values: np.mean(values, axis=0), *several)
+        params = jax.device_put(mean)
     return model, params
 
 
@@ -183,7 +177,7 @@ def _load_packed(path: Path, precision: str) -> tuple[RANet, Params]:
     settings = check_settings(settings, f"The packed checkpoint {path}")
     model = model_from_settings(settings["model"], precision)
     _compare(path, _shapes(params), _shapes(abstract_params(model)))
-    return model, jax.tree.map(jnp.asarray, params)
+    return model, jax.device_put(params)  # one by one would compile a program for every shape
 
 
 def read_settings(path: Path | str) -> dict:

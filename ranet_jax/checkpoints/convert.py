@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import flax.traverse_util
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from ranet_jax.array_typing import Params
@@ -283,7 +283,7 @@ def _assign(flat: Mapping, state: StateDict, names: Mapping[str, str]) -> Params
         raise InputError(
             f"These are not the weights of a RANet or ResNet this program knows: {found}."
         )
-    tree = {path: jnp.asarray(array, jnp.float32) for path, array in arrays.items()}
+    tree = jax.device_put({path: np.asarray(a, np.float32) for path, a in arrays.items()})
     return flax.traverse_util.unflatten_dict(tree, sep="/")
 
 

@@ -4,6 +4,7 @@ Each is also a checkpoint that `ranet_jax.load` reads. With `checkpoint.py`, whi
 those, the only file that imports Orbax.
 """
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ranet_jax.checkpoints import checksums
 from ranet_jax.checkpoints.checksums import DamagedCheckpointError
+from ranet_jax.checkpoints.storage_errors import reason_of, remove_unfinished, told_once
 from ranet_jax.errors import InputError
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.paths import absolute
@@ -74,6 +76,8 @@ class RunCheckpoints:
             preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
         )
         self._failed = False
+        self._told_once = contextlib.ExitStack()
+        self._told_once.enter_context(told_once())
 
     def __enter__(self) -> "RunCheckpoints":
         return self
@@ -90,6 +94,10 @@ class RunCheckpoints:
     def steps(self) -> list[int]:
         """All that were saved and kept, the last one first."""
         return sorted(self._manager.all_steps(), reverse=True)
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of a step is, or would be."""
+        return self._folder / str(step)
 
     def save(self, step: int, saved: Saved, *, score: float | None = None) -> None:
         """Copies what there is to save, and starts to write it; waits for the save before it.
@@ -128,7 +136,7 @@ class RunCheckpoints:
                 optimizer.
         """
         targets = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), (params, train))
-        path = self._folder / str(step)
+        path = self.path(step)
         items = ocp.args.Composite(
             **{
                 name: ocp.args.StandardRestore(target)
@@ -164,7 +172,7 @@ class RunCheckpoints:
                 errors[step] = error
                 continue
             for damaged, error in errors.items():
-                _set_aside(self._folder / str(damaged), error)
+                _set_aside(self.path(damaged), error)
             self._manager.reload()
             return step, saved
         if errors:
@@ -172,12 +180,18 @@ class RunCheckpoints:
         return None
 
     def _set_aside_unscored(self) -> None:
-        """Those whose score cannot be read, on which Orbax would stop."""
-        for path in _written(self._folder):
+        """Those whose score cannot be read, on which Orbax would stop; but not all there are."""
+        written = _written(self._folder)
+        errors: dict[Path, DamagedCheckpointError] = {}
+        for path in written:
             try:
                 _check_score(path)
             except DamagedCheckpointError as error:
-                _set_aside(path, error)
+                errors[path] = error
+        if errors and len(errors) == len(written):
+            raise errors[max(errors, key=lambda path: int(path.name))]
+        for path, error in errors.items():
+            _set_aside(path, error)
 
     def close(self) -> None:
         """Waits until everything is written.
@@ -191,9 +205,11 @@ class RunCheckpoints:
             self._manager.close()
         except Exception as error:  # storage errors come in every type
             raise self._cannot_write(error) from error
+        self._told_once.close()  # else its threads may still have something to tell
 
     def _cannot_write(self, error: Exception) -> InputError:
         self._failed = True
+        remove_unfinished(self._folder, "*")
         written = [int(path.name) for path in _written(self._folder)]
         place = f"step {max(written)}" if written else "the start"
         return InputError(
@@ -290,12 +306,3 @@ def _copy(leaf: jax.Array | np.ndarray) -> np.ndarray:
 def _check_alike(expected: np.ndarray, found: np.ndarray) -> None:
     if (expected.shape, expected.dtype) != (found.shape, found.dtype):
         raise ValueError(f"{found.dtype}{found.shape} in the place of {expected.shape}")
-
-
-def reason_of(error: BaseException) -> str:
-    """What the system says of an error that the storage library has wrapped, in one phrase."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

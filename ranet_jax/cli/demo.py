@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frames",
-        type=whole_number(0, 10_000),
+        type=whole_number(2, 10_000),
         default=24,
         help="length of the clip (default: %(default)s)",
     )

@@ -8,13 +8,14 @@ there all arguments that its parser does not know, such as `--config.key=value`.
 """
 
 import argparse
+import gc
 import importlib
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TextIO
+from typing import Any, TextIO
 
 from ranet_jax import __version__
 from ranet_jax.cli import streams
@@ -27,6 +28,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 NO_READER = 141  # 128 + SIGPIPE
 # What ends a process from outside: `kill`, and a terminal that closes.
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
+_AGAIN = 0.1  # seconds until an exception that was dropped is raised again
+_REPEATS = hasattr(signal, "setitimer")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,6 +77,9 @@ def _run(argv: Sequence[str]) -> None:
     if rest and "overrides" not in args:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     args.overrides = rest
+    # Tracing makes many objects and hardly any garbage: to look through them as often as Python
+    # does by itself is a twentieth of the time of a short command.
+    gc.set_threshold(10_000, 10, 10)
     with compile_cache(args.cache) if "cache" in args else nullcontext():
         args.run(args)
 
@@ -129,16 +135,32 @@ def _parser(asked_for: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+class _Ended(SystemExit):
+    """A signal has come."""
+
+
 @contextmanager
 def _tidy_on_signals() -> Iterator[None]:
     """Turns signals that end a process into an exception, so that every `with` and `finally`
     tidies up. A signal that is ignored already, as `nohup` does, stays ignored."""
+    came = 0
 
     def end(signum: int, frame: object) -> None:
-        # Often both come, one after the other: the second would break off the tidying.
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(128 + signum)
+        nonlocal came
+        came = signum
+        raise_again()
+
+    def raise_again(*_: object) -> None:
+        # It may be dropped: in a finalizer, say, or by an `except` that takes everything.
+        if _REPEATS:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        # Often two signals come, one after the other: the second would break off the tidying.
+        if not _is_ending(sys.exception()):
+            raise _Ended(128 + came)
+
+    def show(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, _Ended):
+            shown_before(unraisable)
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -146,10 +168,28 @@ def _tidy_on_signals() -> Iterator[None]:
     numbers = [getattr(signal, name) for name in ENDING_SIGNALS if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     before = {number: now for number, now in before.items() if now is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, end)
+    handlers = dict.fromkeys(before, end)
+    if _REPEATS:
+        before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
+        handlers[signal.SIGALRM] = raise_again
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    shown_before, sys.unraisablehook = sys.unraisablehook, show
     try:
         yield
     finally:
+        # First of all: from here on nothing is left to tidy.
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        if came and _REPEATS:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = shown_before
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_ending(error: BaseException | None) -> bool:
+    """Whether an exception came of a signal, that of a `finally` that runs for it included."""
+    while error is not None and not isinstance(error, _Ended):
+        error = error.__context__
+    return error is not None

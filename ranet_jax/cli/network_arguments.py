@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ranet_jax.cli.parsers import number, size, whole_number
+from ranet_jax.cli.parsers import add_memory_argument, number, size, whole_number
 from ranet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,12 +33,10 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("softmax", "argmax"),
         help="how the objects' probabilities are combined (default: the checkpoint's setting)",
     )
-    parser.add_argument(
-        "--memory",
-        type=whole_number(0, 64),
-        metavar="N",
-        help="earlier frames to match with beside the first one: the previous frame, and older "
-        "ones from the second on (default: the checkpoint's own setting)",
+    add_memory_argument(
+        parser,
+        "earlier frames to match with beside the first one: the previous frame, and "
+        "older ones from the second on",
     )
     parser.add_argument(
         "--precision",
@@ -60,15 +58,20 @@ def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
     Args:
         arguments: parsed, with those of `add_network_arguments` among them.
+
+    Raises:
+        InputError: there is no such checkpoint, or a size that cannot be.
     """
     from ranet_jax.checkpoints.checkpoint import trained_at
+    from ranet_jax.inference.object_ids import check_size
     from ranet_jax.inference.segmenter import NETWORK_SIZE
 
     settings = {"aggregation": arguments.aggregation, "memory": arguments.memory}
     settings |= {"size": NETWORK_SIZE, "frame_scale": 1}
     if arguments.checkpoint is not None:
         settings |= trained_at(arguments.checkpoint)
-    return settings | ({"size": arguments.size} if arguments.size else {})
+    size = arguments.size or settings["size"]
+    return settings | {"size": check_size(size, settings["frame_scale"])}
 
 
 def add_online_arguments(parser: argparse.ArgumentParser) -> None:

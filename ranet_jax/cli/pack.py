@@ -3,7 +3,7 @@
 import argparse
 
 from ranet_jax.checkpoints import quantized
-from ranet_jax.cli.parsers import add_example, local_path, number
+from ranet_jax.cli.parsers import add_example, add_memory_argument, local_path, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="largest size in millions of bytes (default: %(default)g)",
     )
+    add_memory_argument(parser, "earlier frames that the packed network matches with")
     parser.set_defaults(run=run)
 
 
@@ -41,6 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
     settings = checkpoint.read_settings(paths[-1])
     if len(paths) > 1:
         settings["mean_of"] = arguments.checkpoints
+    if arguments.memory is not None:
+        settings["model"]["memory"] = arguments.memory
     layers = quantized.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
     rounded = [layer for layer in layers if layer.levels]
     columns = ("Layer", "Bits", "kB", "Largest error", "Mean error")

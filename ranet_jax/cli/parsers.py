@@ -63,6 +63,21 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     return read
 
 
+def add_memory_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Adds `--memory`, which is None where it is not given.
+
+    Args:
+        parser: takes it.
+        meaning: what is done with so many earlier frames.
+    """
+    parser.add_argument(
+        "--memory",
+        type=whole_number(0, 64),
+        metavar="N",
+        help=f"{meaning} (default: the checkpoint's own setting)",
+    )
+
+
 def number(least: float, most: float) -> Callable[[str], float]:
     """Type of an argument that is a number above `least`, up to `most`."""
 

@@ -15,9 +15,9 @@ from ranet_jax.errors import InputError
 from ranet_jax.evaluation import results, scoring
 from ranet_jax.evaluation.batches import group_videos, segment_group
 from ranet_jax.evaluation.davis import Dataset, Video
-from ranet_jax.evaluation.helper_process import helper_process
 from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.inference.tracking import VideoSegmenter
+from ranet_jax.io.helper_process import helper_process
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json, write_record
 
 
@@ -220,6 +220,10 @@ def _pool(processes: int) -> Iterator[Executor | None]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+        # Of one that a signal found between its start and its entry in the pool the pool knows
+        # nothing: it would wait for work, and this process for its end.
+        for process in multiprocessing.active_children():
+            process.terminate()
 
 
 def _submit(

@@ -59,6 +59,8 @@ def read_json(path: Path) -> Any | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise InputError(f"{path} cannot be read ({reason}): put back a good copy.") from error
+    if value is None:
+        raise InputError(f"{path} is damaged (null instead of values): put back a good copy.")
     if not isinstance(value, dict) or _CHECKSUM not in value:
         return value
     found = value.pop(_CHECKSUM)

@@ -67,6 +67,7 @@ class Hooks:
             evaluated = bool(multihost_utils.broadcast_one_to_all(jnp.asarray(evaluated)))
         if not evaluated:
             self._evaluate(done, state)
+            self.log.draw_curve()
 
     def after(
         self,
@@ -149,7 +150,6 @@ class Hooks:
             return None
         self.log.write(done, scores)
         self.log.show(done, scores, None)
-        self.log.draw_curve()
         return scores["eval/J"]
 
     def _check_preemption(self, frames: int) -> None:

@@ -9,12 +9,9 @@ import functools
 import itertools
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import jax
-import numpy as np
 import optax
-from jax.sharding import NamedSharding, PartitionSpec
 
 from data_pipelines.loader import Loader, prefetch_to_devices
 from data_pipelines.pipeline import open_loader
@@ -64,6 +61,7 @@ def run(config: TrainConfig, workdir: Path | str, profile: range = range(0)) -> 
         model = config.network()
         optimizer = make_optimizer(config.optimizer, config.steps)
         step = train_step.make_step(model, optimizer, config)
+        profiler = stack.enter_context(closing(Profiler(profile, workdir)))
         preemption = stack.enter_context(PreemptionGuard())
         loader = stack.enter_context(closing(_open_loader(config)))
         checkpoints = stack.enter_context(RunCheckpoints(workdir / FOLDER, keep=config.log.keep))
@@ -80,8 +78,8 @@ def run(config: TrainConfig, workdir: Path | str, profile: range = range(0)) -> 
             )
         )
         log.overview(state.params)
-        state = _place(state)
-        step = dataclasses.replace(step, numbers=_place(step.numbers))
+        state = train_step.replicate(state)
+        step = dataclasses.replace(step, numbers=train_step.replicate(step.numbers))
         hooks = Hooks(
             config=config,
             workdir=workdir,
@@ -95,7 +93,6 @@ def run(config: TrainConfig, workdir: Path | str, profile: range = range(0)) -> 
             preemption=preemption,
         )
         hooks.before(done, state)
-        profiler = stack.enter_context(closing(Profiler(profile, workdir)))
         batches = prefetch_to_devices(loader, jax.local_devices())
         for batch, position in itertools.islice(batches, config.steps - done):
             # Only what is asked for by name goes to the host or comes from there.
@@ -138,13 +135,7 @@ def _start(
     if restored is None:
         return create(initial_params(model, config.init_from, seed=config.seed))
     state, saved = restored
-    loader.set_state(saved.iterator)
-    metrics.from_json(saved.log)
+    source = checkpoints.path(int(state.step))
+    loader.set_state(saved.iterator, f"{source / 'iterator'}")
+    metrics.from_json(saved.log, f"{source / 'log'}")
     return state
-
-
-def _place(values: Any) -> Any:
-    """Arrays where a step leaves its state: from elsewhere the first two steps would both compile,
-    and what is elsewhere would be moved in every step."""
-    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (train_step.AXIS,))
-    return jax.device_put(values, NamedSharding(mesh, PartitionSpec()))

@@ -97,13 +97,19 @@ class MetricBuffer:
         self.check()
         return {"steps": [_values(metrics) for metrics in self._fetched]}
 
-    def from_json(self, saved: Mapping[str, list[dict[str, float]]]) -> None:
+    def from_json(
+        self, saved: Mapping[str, list[dict[str, float]]], source: str = "The log in the checkpoint"
+    ) -> None:
         """Goes on where `to_json` was called.
+
+        Args:
+            saved: from there.
+            source: what to call it in an error.
 
         Raises:
             InputError: that is damaged.
         """
-        steps = _Measured.parse(saved, "The log in the checkpoint").steps
+        steps = _Measured.parse(saved, source).steps
         rebuilt = [
             TrainMetrics.single_from_model_output(**{k: np.float32(v) for k, v in step.items()})
             for step in steps

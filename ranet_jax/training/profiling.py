@@ -6,6 +6,8 @@ from pathlib import Path
 
 import jax
 
+from ranet_jax.io.atomic import make_output_folder
+
 FOLDER = "profile"
 
 
@@ -13,8 +15,14 @@ class Profiler:
     """Records the steps of a range, of this process, into a folder of the run."""
 
     def __init__(self, steps: range, workdir: Path):
-        """Records nothing yet; an empty range never does."""
+        """Records nothing yet; an empty range never does.
+
+        Raises:
+            InputError: the folder cannot be made.
+        """
         self._steps, self._folder = steps, workdir / FOLDER
+        if steps:
+            make_output_folder(self._folder)
         self._recording = False
 
     @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The state of a run: what a step changes, and what of it is saved."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -42,11 +43,18 @@ def create_state(
         seed: of the augmentation.
         ema_decay: the decay of the mean of the parameters, see `make_step`; 0 keeps none.
     """
-    # Copies: the step donates the state's memory, the caller's parameters stay.
-    params = jax.tree.map(jnp.array, params)
-    ema_params = jax.tree.map(jnp.array, params) if ema_decay else None
     key = jax.random.key_data(jax.random.key(seed))
-    return TrainState(jnp.int32(0), params, optimizer.init(params), ema_params, key)
+    params, opt_state, ema_params = _start(params, optimizer, bool(ema_decay))
+    return TrainState(jnp.int32(0), params, opt_state, ema_params, key)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))  # one program: not one for every shape
+def _start(
+    params: Params, optimizer: optax.GradientTransformation, averaged: bool
+) -> tuple[Params, PyTree, Params | None]:
+    # Copies: the step donates the state's memory, the caller's parameters stay.
+    copies = jax.tree.map(jnp.copy, params)
+    return copies, optimizer.init(params), jax.tree.map(jnp.copy, params) if averaged else None
 
 
 def eval_params(state: TrainState) -> Params:
@@ -86,7 +94,7 @@ def restore(checkpoints: RunCheckpoints, like: TrainState) -> tuple[TrainState, 
     if found is None:
         return None
     step, saved = found
-    params, train = jax.tree.map(jnp.asarray, (saved.params, saved.train))
+    params, train = jax.device_put((saved.params, saved.train))
     if int(train["step"]) != step:
         raise InputError(
             f"The checkpoint of step {step} is that of step {train['step']}: give it its name back."

@@ -11,9 +11,11 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from clu import metrics
-from jaxtyping import Array
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, PyTree
 
 from ranet_jax.array_typing import Logits, Params, Probabilities
 from ranet_jax.errors import InputError
@@ -26,6 +28,13 @@ from ranet_jax.training.optimizer import BACKBONE
 from ranet_jax.training.train_state import TrainState
 
 AXIS = "devices"
+
+
+def replicate(values: PyTree) -> PyTree:
+    """Arrays where a step leaves its state: from elsewhere the first two steps would both compile,
+    and what is elsewhere would be moved in every step."""
+    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,))
+    return jax.device_put(values, NamedSharding(mesh, PartitionSpec()))
 
 
 @flax.struct.dataclass

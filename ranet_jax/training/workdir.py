@@ -11,7 +11,7 @@ from ranet_jax.checkpoints.manager import FOLDER
 from ranet_jax.errors import InputError, listed
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json
-from ranet_jax.io.paths import absolute
+from ranet_jax.io.paths import absolute, refuse_special
 from ranet_jax.training.metric_writer import CURVE, METRICS
 
 CONFIG = "config.json"
@@ -35,6 +35,7 @@ def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
     workdir = make_output_folder(absolute(workdir))
     for name in (CONFIG, METRICS, CURVE):
         # Later there would be threads at work that do not survive the error.
+        refuse_special(workdir / name)
         if (workdir / name).is_dir():
             raise InputError(
                 f"{workdir / name} is a folder where a run has a file: choose another --workdir."

@@ -17,6 +17,7 @@ from ranet_jax.evaluation.report.run import read_run
 from ranet_jax.io.masks import read_mask, write_mask
 
 VIDEOS = ("first", "second")
+SIZE = ("--size", "96x160")
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +42,14 @@ def work(tmp_path_factory, small):
 
 def evaluate(work, out, *more) -> int:
     words = ["evaluate", "--dataset", "davis2016", "--root", work, "--processes", 1, "--out", out]
+    words += SIZE
     return cli.main([*map(str, words), "--checkpoint", str(work / "checkpoint"), *map(str, more)])
 
 
 def segment(work, out, *more) -> int:
     frames = work / "JPEGImages" / "480p" / "first"
     mask = work / "Annotations" / "480p" / "first" / "00000.png"
-    words = ["segment", frames, "--mask", mask, "--out", out]
+    words = ["segment", frames, "--mask", mask, "--out", out, *SIZE]
     return cli.main([*map(str, words), "--checkpoint", str(work / "checkpoint"), *map(str, more)])
 
 

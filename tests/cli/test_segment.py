@@ -30,10 +30,11 @@ def work(tmp_path_factory, small):
 
 
 def segment(work, out, *more, mask=None, source=None, weights=None) -> int:
+    size = () if weights else ("--size", "96x160")
     return cli.main(
         [
             *("segment", str(source or work / "frames"), "--mask", str(mask or work / "mask.png")),
-            *("--out", str(out), "--checkpoint", str(weights or work / "checkpoint"), *more),
+            *("--out", str(out), "--checkpoint", str(weights or work / "checkpoint"), *size, *more),
         ]
     )
 

@@ -4,28 +4,16 @@ import shlex
 
 from faults import damage
 from faults.judge import Command
+from faults.world import TINY
 
 LONG = "n" * 300
 DEEP = "/".join(["n" * 200] * 25)  # longer than a path may be
 EVALUATE = "evaluate --dataset davis2016 --root DAVIS --processes 1"
 RECORDED = ("out/run.json", "out/sequences/*.json", "out/predictions/*/*.png")
 TABLES = ("out/*.csv", "out/results.json", "out/plots/*.png")
-TINY = {
-    "data.root": ".",
-    "data.sets": "(('videos={root}/DAVIS:train',1.0),)",
-    "data.exclude": "('bee',)",
-    "data.height": 64,
-    "data.width": 96,
-    "data.batch_size": 2,
-    "data.threads": 1,
-    "eval.sequences": "('bee',)",
-    "model.width": 8,
-    "steps": 4,
-    "optimizer.warmup_steps": 2,
-    "log.images": 0,
-}
 TRAIN = "train --config tiny --workdir OUT "
 TRAIN += shlex.join(f"--config.{name}={value}" for name, value in TINY.items())
+BENCHMARK = "benchmark --checkpoint network --size 32x64 --repeat 1 --objects 1 --out out.json"
 # What is written where, by the shortest command that writes it.
 WRITES = {
     "segment": "segment clip --mask mask.png --checkpoint network --out OUT",
@@ -33,6 +21,8 @@ WRITES = {
     "evaluate --baseline copy": f"{EVALUATE} --baseline copy --out OUT",
     "report": "report results.json --out OUT",
     "demo": "demo --frames 3 --checkpoint network --size 32x64 --out OUT",
+    "export": "export network OUT --size 32x64 --platforms cpu",
+    "benchmark --profile": f"{BENCHMARK} --profile OUT",
     "convert": "convert weights.npz OUT",
     "pack": "pack network OUT",
     "train": TRAIN,

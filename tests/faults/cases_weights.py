@@ -45,11 +45,43 @@ def header(shape: tuple[int, ...], kind: str = "<f4") -> bytes:
 def _bomb() -> None:
     with zipfile.ZipFile("weights.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", header((10**6,)) + bytes(4 * 10**6))
-    content = bytearray(Path("weights.npz").read_bytes())
-    # The directory at the end claims that it unpacks to 4 GB.
+    _claim("weights.npz", 2**32 - 2)
+
+
+def _claim(path: str, size: int) -> None:
+    """The directory at the end claims that the last member unpacks to so many bytes."""
+    content = bytearray(Path(path).read_bytes())
     entry = content.rfind(b"PK\x01\x02")
-    content[entry + 24 : entry + 28] = (2**32 - 2).to_bytes(4, "little")
-    Path("weights.npz").write_bytes(content)
+    content[entry + 24 : entry + 28] = size.to_bytes(4, "little")
+    Path(path).write_bytes(content)
+
+
+def packed(content: bytes, claimed: int | None = None) -> Callable[[], None]:
+    """`network.npz` has one member more, which perhaps claims another size."""
+
+    def do() -> None:
+        with zipfile.ZipFile("network.npz", "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("extra/kernel.npy", content)
+        if claimed is not None:
+            _claim("network.npz", claimed)
+
+    return do
+
+
+PACKED: Mapping[str, Callable[[], object]] = {
+    "that claims to unpack to 4 GB": packed(header((9,)) + bytes(36), 2**32 - 2),
+    "that claims 3 GB": packed(header((9,)) + bytes(36), 3 * 2**30),
+    "with a member that claims 3 bytes": packed(header((9,)) + bytes(36), 3),
+    "with a bomb": packed(header((10**7,)) + bytes(4 * 10**7)),
+    "with a shape that no memory holds": packed(header((10**6, 10**6))),
+    "with a shape of 8 GB": packed(header((2**31,))),
+    "with a shape beyond 64 bits": packed(header((2**40, 2**40))),
+    "with a negative shape": packed(header((-1, 3))),
+    "with texts": packed(header((2,), "<U3") + bytes(24)),
+    "with Python objects": packed(header((1,), "|O")),
+    "with a member that is no array": packed(b"text"),
+    "with an array too many": packed(header((9,)) + bytes(36)),
+}
 
 
 ONE = np.ones((64, 3, 7, 7), np.float32)
@@ -104,6 +136,16 @@ CASES = [
     *[
         Command(f"convert: weights {what}", CONVERT, spoil, says)
         for what, (spoil, says) in CONTENTS.items()
+    ],
+    *[
+        Command(
+            f"{line.split()[0]}: a packed network {what}", line, spoil, "network.npz", network=True
+        )
+        for line in (
+            "segment clip --mask mask.png --checkpoint network.npz --out out",
+            "pack network.npz out.npz",
+        )
+        for what, spoil in PACKED.items()
     ],
     Command("convert: a file that is neither", "convert mask.png out", says="neither .npz nor"),
     Command("convert: an address", "convert gs://bucket/weights.npz out", says="is an address"),

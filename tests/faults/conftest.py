@@ -7,3 +7,11 @@ from faults import world
 @pytest.fixture(scope="session")
 def whole_world(tmp_path_factory, small):
     return world.build(tmp_path_factory.mktemp("faults") / "world", *small(mode="multi"))
+
+
+@pytest.fixture
+def here(whole_world, tmp_path, monkeypatch):
+    world.copy(whole_world, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RANET_NO_CACHE", "1")
+    return tmp_path

@@ -105,7 +105,12 @@ def image(path: str, size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Dam
 
 def bomb(path: str, kind: str = "png") -> Damage:
     """A small file that claims to be an image of 60000x60000 pixels, whatever its name says."""
-    return write(path, _BOMBS[kind](60000))
+    return write(path, bomb_of(kind))
+
+
+def bomb_of(kind: str) -> bytes:
+    """The contents of such a file."""
+    return _BOMBS[kind](60000)
 
 
 def all_of(*damages: Damage) -> Damage:

@@ -58,6 +58,7 @@ class Command:
         leaves: patterns of the files that may be new or changed, such as `out/*`.
         environment: variables that are set.
         network: whether the real, small network runs, which has to be compiled.
+        wants: parts of the world that not every case finds in its folder, see `world.py`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Command:
     leaves: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
+    wants: tuple[str, ...] = ()
 
     def run(self, capture: pytest.CaptureFixture) -> str:
         """Runs it and returns the sentence, or what it printed where it ended well."""
@@ -94,6 +96,7 @@ class Call:
     leaves: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
+    wants: tuple[str, ...] = ()
 
     def run(self, capture: pytest.CaptureFixture) -> str:
         """Calls it and returns the sentence."""

@@ -1,24 +1,29 @@
 """Real processes: signals, full disks, streams that nobody reads, two at once in one folder."""
 
 import contextlib
-import os
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
 import pytest
-from faults import world
 from faults.judge import contents, difference, the_sentence
+from faults.processes import (
+    POSIX,
+    children_of,
+    end,
+    finish,
+    half_written,
+    runs,
+    start,
+    wait_for,
+    with_shell,
+)
+from fixtures.small_disk import fill
 
 from ranet_jax.cli.main import main
 from ranet_jax.io.locks import locked
 
-ROOT = Path(__file__).resolve().parents[2]
 SEGMENT = ["segment", "clip", "--mask", "mask.png", "--checkpoint", "network", "--out", "out"]
 EVALUATE = ["evaluate", "--dataset", "davis2016", "--root", "DAVIS", "--out", "out"]
 SCORE = [*EVALUATE, "--predictions", "predictions", "--processes", "1"]
@@ -29,87 +34,9 @@ WRITERS = (
     REPORT,
     ["pack", "network", "out.npz"],
 )
-# `ranet`, with a network that takes its time and knows nothing.
-SLOW = """
-    import os, sys, time
-    import numpy as np
-    from ranet_jax.cli.main import main
-    from ranet_jax.evaluation import baselines
-    from ranet_jax.inference import segmenter
-
-    class Slow(baselines.CopySegmenter):
-        steps = 0
-        def __init__(self, *_, **__): pass
-        def step(self, frames):
-            self.steps += 1
-            time.sleep(60 if self.steps > int(os.environ["QUICK_STEPS"]) else 0)
-            return super().step(frames)
-
-    if __name__ == "__main__":
-        segmenter.Segmenter = baselines.CopySegmenter = Slow
-        sys.exit(main(sys.argv[1:]))
-"""
-# Signals as in a terminal, even where the tests run with some ignored (nohup, a job behind `&`).
-SIGNALS = """
-import signal
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-signal.signal(signal.SIGINT, signal.default_int_handler)
-"""
-posix = pytest.mark.skipif(os.name == "nt", reason="signals, pipes and limits of POSIX")
-pytestmark = posix
-
-
-@pytest.fixture
-def here(whole_world, tmp_path, monkeypatch):
-    world.copy(whole_world, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RANET_NO_CACHE", "1")
-    return tmp_path
-
-
-def start(arguments, *, quick_steps=None, **named):
-    """`ranet` in a process of its own; with `quick_steps` no network runs, and waits after them."""
-    own = "import sys; from ranet_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    script = Path("ranet_for_the_test.py")
-    script.write_text(SIGNALS + textwrap.dedent(own if quick_steps is None else SLOW))
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "QUICK_STEPS": str(quick_steps)}
-    named = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | named
-    return subprocess.Popen([sys.executable, str(script), *arguments], env=environment, **named)
-
-
-def wait_for(condition, process=None, seconds=60):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        assert process is None or process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.02)
-
-
-def end(process, number):
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert b"Traceback" not in errors, errors.decode()
-    return process.returncode
-
-
-def finish(process):
-    process.communicate(timeout=60)
-    return process.returncode
-
-
-def half_written():
-    return [path for path in Path("out").rglob("*") if path.name.startswith(".")]
-
-
-def children_of(process):
-    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return [int(word) for word in text.split()]
-
-
-def runs(pid):
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+DEMO = ["demo", "--frames", "3", "--checkpoint", "network", "--size", "32x64", "--out", "out"]
+EXPORT = ["export", "network", "out", "--platforms", "cpu", "--size", "32x64"]
+pytestmark = POSIX
 
 
 @pytest.mark.parametrize(
@@ -147,6 +74,16 @@ def test_the_helpers_of_evaluate_end_with_it(here, number, status):
         assert not half_written()
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="asks Linux for the processes")
+def test_a_signal_while_helpers_start_leaves_none(here):
+    run = start([*EVALUATE, "--baseline", "copy", "--processes", "2"], quick_steps=0)
+    wait_for(lambda: children_of(run), run)
+    helpers = children_of(run)
+    assert end(run, signal.SIGTERM) == 143
+    wait_for(lambda: not any(map(runs, helpers)), seconds=10)
+    assert not half_written()
+
+
 def test_a_folder_is_one_process_s_at_a_time(here):
     first = start(SEGMENT, quick_steps=2)
     wait_for(Path("out/00000.png").exists, first)
@@ -179,18 +116,6 @@ def test_the_limit_on_the_size_of_files_is_told(here, command):
     assert done.returncode == 2, done.stderr.decode()
     assert "File too large" in the_sentence(done.stderr.decode())
     assert not half_written()
-
-
-def with_shell(line, **environment):
-    """Runs `ranet` in a line of the shell, in which `$ranet` stands for it."""
-    ranet = f"{sys.executable} -c 'import sys; from ranet_jax.cli.main import main; "
-    ranet += "sys.exit(main(sys.argv[1:]))'"
-    return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", line.replace("$ranet", ranet)],
-        capture_output=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-    )
 
 
 @pytest.mark.parametrize("words", ["--help", "train --config-help", "report results.json --out o"])
@@ -234,21 +159,9 @@ def test_a_backend_of_matplotlib_that_does_not_exist_changes_nothing(here):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 64 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a small tmpfs")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-@pytest.mark.parametrize("command", WRITERS, ids=lambda words: words[0])
+@pytest.mark.parametrize("command", [*WRITERS, DEMO, EXPORT], ids=lambda words: words[0])
 def test_a_disk_that_is_full_is_told(here, small_disk, capfd, command):
-    (small_disk / "ballast").write_bytes(bytes(56_000))
+    fill(small_disk, 8)
     assert main([f"disk/{word}" if word in ("out", "out.npz") else word for word in command]) == 2
     assert "No space left on device" in the_sentence(capfd.readouterr().err)
     assert not [path for path in small_disk.rglob("*") if path.name.startswith(".")]

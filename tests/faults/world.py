@@ -9,21 +9,53 @@ network/                       a checkpoint of a network of depth 14 and width 8
 network.npz                    the same, packed
 weights.npz                    arrays that are no weights of a known network
 results.json                   of an evaluation
+
+What few cases want, and ask for:
+built/                         ECSSD with three images, built
+run/                           of `ranet train`, checkpoints at steps 1 and 2
 """
 
+import dataclasses
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import tensorflow_datasets as tfds
 from PIL import Image
+from small_sets import ECSSD, static_files, write_tree
 from small_videos import frames, make_folder, make_video
 
+from data_pipelines import builders
+from data_pipelines.pipeline import open_loader
 from ranet_jax.checkpoints import checkpoint, quantized
+from ranet_jax.checkpoints.manager import FOLDER, RunCheckpoints
 from ranet_jax.evaluation.results import GLOBAL_COLUMNS
 from ranet_jax.io.masks import write_mask
+from ranet_jax.models.initialization import init_params
+from ranet_jax.training import workdir
+from ranet_jax.training.config import read
+from ranet_jax.training.initialization import checkpoint_settings
+from ranet_jax.training.optimizer import make_optimizer
+from ranet_jax.training.train_state import create_state, to_saved
 
 VIDEOS = ("ant", "bee")
+# What the runs here change in the config `tiny`.
+TINY = {
+    "data.root": ".",
+    "data.sets": "(('videos={root}/DAVIS:train',1.0),)",
+    "data.exclude": "('bee',)",
+    "data.height": 64,
+    "data.width": 96,
+    "data.batch_size": 2,
+    "data.threads": 1,
+    "eval.sequences": "('bee',)",
+    "model.width": 8,
+    "steps": 4,
+    "optimizer.warmup_steps": 2,
+    "log.images": 0,
+}
 HEIGHT, WIDTH, LENGTH = 48, 64, 4
 
 
@@ -37,6 +69,7 @@ def first_mask() -> np.ndarray:
 
 def build(root: Path, model, params) -> Path:
     """Makes the world in a folder, once for all cases."""
+    _build_set(root.parent / "built")
     root.mkdir(parents=True)
     images = frames(2 * LENGTH, HEIGHT, WIDTH)
     make_folder(root / "clip", images[:LENGTH])
@@ -48,11 +81,14 @@ def build(root: Path, model, params) -> Path:
     quantized.save(root / "network.npz", settings, params, limit=100_000_000)
     np.savez(root / "weights.npz", **{"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)})
     (root / "results.json").write_text(json.dumps(results()))
+    _build_run(root.parent / "run", root)
     return root
 
 
-def copy(world: Path, folder: Path) -> Path:
-    """A copy of the world, to be damaged."""
+def copy(world: Path, folder: Path, more: Sequence[str] = ()) -> Path:
+    """A copy of the world, to be damaged, with what few want."""
+    for name in more:
+        shutil.copytree(world.parent / name, folder / name)
     return shutil.copytree(world, folder, dirs_exist_ok=True)
 
 
@@ -68,6 +104,39 @@ def results(**changes) -> dict:
         "per_sequence": [],
         "settings": {"model": {"ranking": "rank", "correlation": True, "previous_mask": True}},
     } | changes
+
+
+def _build_set(folder: Path) -> None:
+    files = static_files(*ECSSD)
+    published = write_tree(folder.with_name("published"), files)
+    config = tfds.download.DownloadConfig(manual_dir=published)
+    builders.builder("ecssd", folder).download_and_prepare(download_config=config)
+
+
+def _build_run(folder: Path, data: Path) -> None:
+    """As a run leaves it, without the time that its steps take to compile."""
+    config = read("tiny", [f"--config.{name}={value}" for name, value in TINY.items()])
+    workdir.reserve(folder, dataclasses.asdict(config))
+    model = config.network()
+    state = create_state(
+        init_params(model, seed=0),
+        optimizer=make_optimizer(config.optimizer, config.steps),
+        seed=config.seed,
+        ema_decay=config.optimizer.ema_decay,
+    )
+    there = dataclasses.replace(config.data, root=str(data))
+    position = open_loader(there, seed=config.seed).get_state()
+    with RunCheckpoints(folder / FOLDER, keep=2) as checkpoints:
+        for step in (1, 2):
+            saved = to_saved(
+                state._replace(step=np.int32(step)),
+                iterator=position | {"next_batch": step},
+                log={"steps": []},
+                settings=checkpoint_settings(config) | {"step": step},
+            )
+            checkpoints.save(step, saved, score=step / 4)
+    lines = [json.dumps({"step": step, "loss": 0.5}) for step in (1, 2)]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
 
 
 def _davis(root: Path, predictions: Path, images: np.ndarray) -> None:
