@@ -136,11 +136,14 @@ def expand_kernel(
     # Whole lanes of numbers from the start, where a product over small axes would take ten times as
     # long. No sum has more than one term that is not zero.
     along_y = taps.repeat(block * outs, axis=3)[:, :, :, None, None]
-    along_x = np.tile(taps.repeat(outs, axis=3), (1, 1, 1, block))[:, None, :, None, :, None]
+    along_x = np.tile(taps.repeat(outs, axis=3), (1, 1, 1, block))[:, None, :, :, None]
     expanded = repeat_channels(kernel, block)
     expanded = jnp.sum(jnp.asarray(along_y, kernel.dtype) * expanded[:, None, None], axis=0)
-    expanded = expanded.transpose(2, 0, 1, 3, 4)[:, :, None, :, None]
+    # Rows of blocks and of their pixels in one axis: XLA 0.10 and 0.11 crash on CPUs in a sum over
+    # one of seven axes (jax issue 39257).
+    expanded = expanded.reshape(rows * source, *expanded.shape[2:]).swapaxes(0, 1)[:, :, None, None]
     expanded = jnp.sum(jnp.asarray(along_x, kernel.dtype) * expanded, axis=0)
+    expanded = expanded.reshape(rows, source, rows, source * ins, -1).swapaxes(1, 2)
     return expanded.reshape(rows, rows, source**2 * ins, block**2 * outs), step
 
 
