@@ -4,8 +4,10 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 # Python compiles what it imports, a small part of all that is installed.
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+# It would have to keep that: every process that a test starts imports thousands of files.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-small test-full-size lint docs clean
+.PHONY: install demo test test-small test-full-size test-torch lint docs clean
 
 install: $(VENV)/.installed
 
@@ -36,6 +38,12 @@ test-small: $(VENV)/.installed-test
 
 test-full-size: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(FULL_SIZE) $(PYTEST_ARGS)
+
+# What needs PyTorch: reading .pth files, and the comparison in speed. Skipped where it is absent.
+test-torch: $(VENV)/.installed-test
+	$(PIP) torch==2.13.0
+	$(COMPILE_SOON) $(BIN)/python -m pytest -m torch tests/checkpoints/test_convert.py \
+		tests/benchmarks/test_benchmarks.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

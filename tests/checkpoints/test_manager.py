@@ -144,6 +144,7 @@ from pathlib import Path
 import test_manager as this
 from ranet_jax.errors import InputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+sys.dont_write_bytecode = True  # it would be cut short
 folder = Path(sys.argv[1])
 try:
     with this.RunCheckpoints(folder, keep=2) as checkpoints:

@@ -14,4 +14,6 @@ def here(whole_world, tmp_path, monkeypatch):
     world.copy(whole_world, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RANET_NO_CACHE", "1")
+    # A limit on the size of files would cut short what Python compiles.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     return tmp_path
