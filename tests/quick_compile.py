@@ -12,5 +12,11 @@ FLAGS = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_cou
 if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
     FLAGS += " --xla_cpu_use_fusion_emitters=false"
 
+
+def for_devices(count: int) -> str:
+    """The same options, for a process with so many virtual devices."""
+    return f"{FLAGS} --xla_force_host_platform_device_count={count}"
+
+
 if __name__ == "__main__":
     print(FLAGS)

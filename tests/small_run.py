@@ -69,7 +69,9 @@ def config(root: Path, **changes) -> TrainConfig:
     return read(ROOT / "configs/tiny.py", overrides(root, **changes))
 
 
-def start_command(root: Path, workdir: Path, *arguments: str, **changes) -> subprocess.Popen:
+def start_command(
+    root: Path, workdir: Path, *arguments: str, devices: int = 1, **changes
+) -> subprocess.Popen:
     """`ranet train` in a process of its own, which compiles without optimising: far sooner."""
     command = [
         sys.executable,
@@ -80,7 +82,7 @@ def start_command(root: Path, workdir: Path, *arguments: str, **changes) -> subp
     environment = {
         "PYTHONPATH": str(ROOT),
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": quick_compile.FLAGS,
+        "XLA_FLAGS": quick_compile.for_devices(devices),
     }
     return subprocess.Popen(
         [*command, *arguments, *overrides(root, **changes)],

@@ -14,7 +14,6 @@ import numpy as np
 import quick_compile
 
 SIDES = 32, 64  # of the images: nothing here asks for more than the coarsest maps can show
-DEVICES = "--xla_force_host_platform_device_count={}"
 
 
 def run(
@@ -22,7 +21,7 @@ def run(
 ) -> dict[str, np.ndarray]:
     """Runs the program `name`; what it saved, by name."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    environment["XLA_FLAGS"] = f"{quick_compile.FLAGS} {DEVICES.format(devices)}"
+    environment["XLA_FLAGS"] = quick_compile.for_devices(devices)
     here = Path(__file__).resolve()
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(here.parents[1]), str(here.parent), str(here.parent / "training")]

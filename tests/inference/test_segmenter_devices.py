@@ -40,7 +40,7 @@ def test_a_batch_is_shared_by_devices():
     """Four videos on two devices: split, and the same as on one."""
     here = Path(__file__).parent
     environment = os.environ | {
-        "XLA_FLAGS": f"{quick_compile.FLAGS} --xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": quick_compile.for_devices(2),
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": os.pathsep.join(map(str, [here, *here.parents[:2]])),
     }
