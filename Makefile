@@ -39,7 +39,7 @@ test-small: $(VENV)/.installed-test
 test-full-size: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(FULL_SIZE) $(PYTEST_ARGS)
 
-# What needs PyTorch: reading .pth files, and the comparison in speed. Skipped where it is absent.
+# What needs PyTorch: reading .pth files, and the comparison in speed. `test` skips it.
 test-torch: $(VENV)/.installed-test
 	$(PIP) torch==2.13.0
 	$(COMPILE_SOON) $(BIN)/python -m pytest -m torch tests/checkpoints/test_convert.py \

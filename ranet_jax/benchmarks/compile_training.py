@@ -118,7 +118,7 @@ def largest_fitting(attempt: Callable[[int], Attempt], first: Attempt, memory: f
     """
     fits, fails = ([first], None) if first.fits else ([Attempt(0, 0.0, True)], first)
     while fails is None or fits[-1].examples + 1 < fails.examples:
-        made = attempt(_next_number(fits, fails, memory))
+        made = attempt(min(_next_number(fits, fails, memory), MAX_EXAMPLES))
         if made.fits and made.examples < MAX_EXAMPLES:
             fits.append(made)
         elif made.fits:
@@ -141,11 +141,11 @@ def _next_number(fits: list[Attempt], fails: Attempt | None, memory: float) -> i
         middle = (last.examples + fails.examples) // 2
         return max(nearest, min(middle, nearest + int(2 * room)))
     if last.used > _NEARLY_FULL * memory:
-        return min(MAX_EXAMPLES, last.examples + max(1, last.examples // 4))
+        return last.examples + max(1, last.examples // 4)
     before = fits[-2] if len(fits) > 1 else Attempt(0, 0.0, True)
     example = max(last.used - before.used, 1.0) / (last.examples - before.examples)
     room = (memory - last.used) / example
-    return min(MAX_EXAMPLES, last.examples + max(1, int(room)))
+    return last.examples + max(1, int(room))
 
 
 def _does_not_fit(found: dict[str, Any], chip: str) -> str:
