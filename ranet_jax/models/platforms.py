@@ -1,4 +1,4 @@
-"""What is computed in one way on TPUs and in another one elsewhere."""
+"""What is computed in one way on some platforms and in another one elsewhere."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -22,16 +22,20 @@ def lowering_for(*platforms: str) -> AbstractContextManager:
 
 
 def by_platform(
-    *inputs: jax.Array, tpu: Callable[..., Result], default: Callable[..., Result]
+    *inputs: jax.Array, default: Callable[..., Result], **ways: Callable[..., Result]
 ) -> Result:
-    """`tpu(*inputs)` or `default(*inputs)`, two ways to compute the same.
+    """What the platform's own way makes of the inputs, or `default`; all compute the same.
 
-    Traced is only the one that is needed: both take more than twice the time, with gradients
-    included, and what is traced is most of what starting a compiled program takes.
+    Traced is only what is needed: two ways take more than twice the time, with gradients included,
+    and what is traced is most of what starting a compiled program takes.
+
+    Args:
+        inputs: of whichever is called.
+        default: for platforms that have no way of their own.
+        ways: those that have one, by JAX's name of the platform.
     """
     platforms = _platforms.value or (jax.default_backend(),)
-    if "tpu" not in platforms:
-        return default(*inputs)
-    if set(platforms) == {"tpu"}:
-        return tpu(*inputs)
-    return lax.platform_dependent(*inputs, tpu=tpu, default=default)
+    ways = {platform: way for platform, way in ways.items() if platform in platforms}
+    if len(platforms) == 1:
+        return ways.get(platforms[0], default)(*inputs)
+    return lax.platform_dependent(*inputs, default=default, **ways)
