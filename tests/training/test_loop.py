@@ -129,8 +129,10 @@ def test_killed_twice_and_terminated_a_run_ends_as_if_nothing_had_happened(data,
     steps = [random.randint(1, 2), random.randint(3, 5), random.randint(6, 8)]
     signals = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]
     for step, number in zip(steps, signals, strict=True):
+        # Later than what the killed one wrote: that line alone tells that this one is at work.
+        later = _last_step(broken) + 1
         process = start(broken)
-        _wait_for_step(broken, step, process)
+        _wait_for_step(broken, max(step, later), process)
         process.send_signal(number)
         _, errors = process.communicate()
         assert process.returncode == (143 if number == signal.SIGTERM else -number), errors
@@ -151,13 +153,18 @@ def _finish(process):
     assert process.returncode == 0, errors
 
 
+def _last_step(workdir):
+    """The step of the last whole line of the log; 0 if there is none."""
+    log = workdir / "metrics.jsonl"
+    text = log.read_text() if log.exists() else ""
+    steps = [json.loads(line)["step"] for line in text.splitlines(True) if line[-1] == "\n"]
+    return max(steps, default=0)
+
+
 def _wait_for_step(workdir, step, process):
     while process.poll() is None:
-        if (workdir / "metrics.jsonl").exists():
-            text = (workdir / "metrics.jsonl").read_text()
-            steps = [json.loads(line)["step"] for line in text.splitlines(True) if line[-1] == "\n"]
-            if max(steps, default=0) >= step:
-                return
+        if _last_step(workdir) >= step:
+            return
         time.sleep(0.005)
     raise AssertionError(f"it ended before step {step}: {process.stderr.read()}")
 
