@@ -39,11 +39,11 @@ def convolve_map(
         tpu = functools.partial(convolve_samples, **sizes)
     else:
         tpu = jax.checkpoint(functools.partial(convolve_columns, **sizes))
-    default = functools.partial(convolve_grid, **sizes)
-    cpu = functools.partial(convolve_on_cpu, dilation=dilation)
-    if stride > 1 or kernel.shape[2] * kernel.shape[3] < MANY_WEIGHTS:
-        cpu = default
-    return by_platform(x, kernel, cpu=cpu, tpu=tpu, default=default)
+    if stride == 1 and kernel.shape[2] * kernel.shape[3] >= MANY_WEIGHTS:
+        default = functools.partial(convolve_many, dilation=dilation)
+    else:
+        default = functools.partial(convolve_grid, **sizes)
+    return by_platform(x, kernel, tpu=tpu, default=default)
 
 
 def convolve_grid(
@@ -63,11 +63,11 @@ def convolve_grid(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def convolve_on_cpu(x: FeatureMap, kernel: Kernel, dilation: int) -> FeatureMap:
-    """The same for CPUs, of a stride of 1, with another way to the gradient of the kernel.
+def convolve_many(x: FeatureMap, kernel: Kernel, dilation: int) -> FeatureMap:
+    """The same with many weights and a stride of 1; a CPU has a way of its own to their gradient.
 
-    Left to itself, JAX computes that as one convolution with a kernel as large as the map, which
-    XLA does at a tenth of a CPU's speed.
+    JAX computes that as one convolution with a kernel as large as the map, which XLA does at a
+    tenth of a CPU's speed.
     """
     return convolve_grid(x, kernel, 1, dilation)
 
@@ -81,11 +81,18 @@ def _gradients(
 ) -> tuple[FeatureMap, Kernel]:
     x, kernel = inputs
     of_map = jax.linear_transpose(lambda x: convolve_grid(x, kernel, 1, dilation), x)
-    of_kernel = kernel_gradient(x, gradient, kernel.shape[:2], dilation)
-    return *of_map(gradient), of_kernel.astype(kernel.dtype)
+
+    def derived(x: FeatureMap, gradient: FeatureMap) -> Kernel:
+        of_kernel = jax.linear_transpose(lambda k: convolve_grid(x, k, 1, dilation), kernel)
+        return of_kernel(gradient)[0]
+
+    def products(x: FeatureMap, gradient: FeatureMap) -> Kernel:
+        return kernel_gradient(x, gradient, kernel.shape[:2], dilation).astype(kernel.dtype)
+
+    return *of_map(gradient), by_platform(x, gradient, cpu=products, default=derived)
 
 
-convolve_on_cpu.defvjp(_convolved, _gradients)
+convolve_many.defvjp(_convolved, _gradients)
 
 
 def kernel_gradient(

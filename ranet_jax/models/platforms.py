@@ -36,6 +36,6 @@ def by_platform(
     """
     platforms = _platforms.value or (jax.default_backend(),)
     ways = {platform: way for platform, way in ways.items() if platform in platforms}
-    if len(platforms) == 1:
+    if len(platforms) == 1 or not ways:
         return ways.get(platforms[0], default)(*inputs)
     return lax.platform_dependent(*inputs, default=default, **ways)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ranet_jax.models.convolution import (
     MANY_WEIGHTS,
     convolve_grid,
+    convolve_many,
     convolve_map,
-    convolve_on_cpu,
     kernel_gradient,
 )
 
@@ -39,7 +39,7 @@ def test_both_gradients_are_those_that_jax_derives(grid, size, dilation, channel
     direction = array(2, *grid, channels[1], seed=2)
     ways = (
         lambda x, kernel: convolve_grid(x, kernel, 1, dilation),
-        lambda x, kernel: convolve_on_cpu(x, kernel, dilation),
+        lambda x, kernel: convolve_many(x, kernel, dilation),
     )
     derived, own = (jax.jit(jax.grad(projected(way, direction), (0, 1)))(x, kernel) for way in ways)
     for one, other in zip(derived, own, strict=True):
