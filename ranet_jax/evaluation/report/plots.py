@@ -1,4 +1,4 @@
-"""Plots of the paper's tables with ours beside."""
+"""Plots of the paper's tables with ours beside, and of the differences between ours."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ranet_jax.evaluation import plots
+from ranet_jax.evaluation.report.differences import Comparison
 from ranet_jax.evaluation.report.tables import Row, Table
 
 
@@ -129,4 +130,21 @@ def _plot_online(table: Table, path: Path) -> None:
     plots.tidy(axes)
     axes.legend(frameon=False, fontsize=8)
     axes.set_title(f"Table {table.number}. {table.caption}", loc="left", fontsize=11)
+    plots.save(figure, path)
+
+
+def plot_differences(comparison: Comparison, path: Path) -> None:
+    """A point and its interval for each network, beside a line for what it is compared with."""
+    found = comparison.differences
+    figure = plots.new_figure(7, 1.2 + 0.3 * len(found))
+    axes = figure.add_subplot()
+    axes.axvline(0, color=plots.GRAY, linewidth=1)
+    for place, one in enumerate(reversed(found)):
+        axes.plot((one.low, one.high), (place, place), color=plots.BLUE, linewidth=2)
+        axes.plot(one.points, place, "o", color=plots.BLUE)
+    axes.set_yticks(range(len(found)), [one.label for one in reversed(found)], fontsize=8)
+    axes.set_ylim(-0.6, len(found) - 0.4)
+    axes.set_xlabel(f"J&F Mean, difference from {comparison.reference} (points)")
+    plots.tidy(axes, "x")
+    axes.set_title(comparison.caption, loc="left", fontsize=11)
     plots.save(figure, path)

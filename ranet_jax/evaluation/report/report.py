@@ -1,11 +1,11 @@
-"""`ranet report`: the tables of the paper, with ours from any number of `results.json` beside."""
+"""`ranet report`: the tables of the paper with ours beside, and how much ours differ."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ranet_jax.evaluation import results
-from ranet_jax.evaluation.report import paper_tables, plots
+from ranet_jax.evaluation.report import differences, paper_tables, plots
 from ranet_jax.evaluation.report.run import Run
 from ranet_jax.evaluation.report.tables import Row, Table
 from ranet_jax.io.atomic import write_text
@@ -165,7 +165,7 @@ def _table_6(runs: Sequence[Run]) -> Table:
 
 
 def write_report(runs: Sequence[Run], out: Path) -> Path:
-    """Writes `report.md` with all tables and a plot of each; returns its path."""
+    """Writes `report.md`, all tables and differences with a plot of each; returns its path."""
     made = tables(runs)
     drawn = plots.plot_tables(made, out / "plots")
     parts = [
@@ -181,6 +181,11 @@ def write_report(runs: Sequence[Run], out: Path) -> Path:
     for table in made:
         parts.append(table.markdown())
         parts.append(f"![Table {table.number}]({drawn[table.number].relative_to(out).as_posix()})")
+    for number, comparison in enumerate(differences.compare(runs), 1):
+        plot = out / "plots" / f"differences{number}.png"
+        plots.plot_differences(comparison, plot)
+        parts.append(comparison.table().markdown())
+        parts.append(f"![Differences {number}]({plot.relative_to(out).as_posix()})")
     path = out / "report.md"
     write_text(path, "\n\n".join(parts) + "\n")
     return path

@@ -1,7 +1,8 @@
 """One evaluation, as its `results.json` tells it."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ _ABLATION_FLAGS = ("ranking", "correlation", "previous_mask")
 _STATIC_STAGES = ("static", "static_images", "stage1", "1", 1)
 _VIDEO_STAGES = ("video", "stage2", "2", 2)
 _RANKINGS = ("rank", "none", "max")
+# Of the settings, what differs between seeds of one network.
+_OF_ONE_TRAINING = ("init_from", "backbone", "step", "mean_of")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Run:
         checkpoint: hash of the checkpoint, None if unknown.
         group: equal for runs that differ in ablations and online learning alone.
         baseline: copy or matching where no network was run; empty for one.
+        scores: J&F of each video, mean over its objects, in percent.
+        network: equal for runs of one network that was trained again, with another seed.
     """
 
     name: str
@@ -49,11 +54,21 @@ class Run:
     checkpoint: str | None
     group: str
     baseline: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    network: str = ""
 
     @property
     def label(self) -> str:
         """Name for a row, with what to keep in mind when comparing."""
-        notes = [f"{self.baseline} baseline" if self.baseline else "", self.note]
+        return self._named(self.note)
+
+    @property
+    def network_label(self) -> str:
+        """Name for a row of networks that were evaluated on the same videos."""
+        return self._named("")
+
+    def _named(self, note: str) -> str:
+        notes = [f"{self.baseline} baseline" if self.baseline else "", note]
         text = ", ".join(note for note in notes if note)
         return f"{self.name} ({text})" if text else self.name
 
@@ -105,6 +120,14 @@ def _is_row(value: Any) -> bool:
     )
 
 
+def _is_object(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and is_line(value.get("Sequence"))
+        and all(_is_mean(value.get(name)) for name in ("J-Mean", "F-Mean"))
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Results(Record):
     """A `results.json`."""
@@ -113,6 +136,9 @@ class _Results(Record):
     dataset: str = choice(tuple(SPLITS), "that was evaluated")
     split: str = line("of the dataset")
     sequences: tuple[str, ...] | None = or_none(items(is_line, "names", "that were evaluated"))
+    per_sequence: tuple[dict, ...] | None = or_none(
+        items(_is_object, "Sequence, J-Mean and F-Mean each", "of every object")
+    )
     whole_split: bool = flag("whether these are all", default=True)
     settings: _Settings = section(_Settings)
     speed: _Speed = section(_Speed)
@@ -141,6 +167,7 @@ def read_run(path: Path) -> Run:
     rest = {k: v for k, v in (raw.get("model") or {}).items() if k not in _ABLATION_FLAGS}
     about = [record.dataset, record.split, record.sequences, rest]
     about += [raw.get("precision"), raw.get("aggregation")]
+    repeated = {k: v for k, v in raw.items() if k not in _OF_ONE_TRAINING}
     baseline = settings.baseline or ""
     return Run(
         name=record.name or path.parent.name,
@@ -156,7 +183,20 @@ def read_run(path: Path) -> Run:
         checkpoint=None if baseline else record.checkpoint.sha256,
         group=json.dumps(about, sort_keys=True),
         baseline=baseline,
+        scores=_scores(record.per_sequence or ()),
+        network=json.dumps([record.name, repeated], sort_keys=True),
     )
+
+
+def _scores(objects: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """J&F of each video in percent; objects that were too short to be scored are left out."""
+    found: dict[str, list[float]] = {}
+    for row in objects:
+        means = row.get("J-Mean"), row.get("F-Mean")
+        if None not in means:
+            video = row["Sequence"].rpartition("_")[0] or row["Sequence"]
+            found.setdefault(video, []).append(50 * sum(means))
+    return {video: sum(values) / len(values) for video, values in found.items()}
 
 
 def _note(found: _Results) -> str:

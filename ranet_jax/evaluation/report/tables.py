@@ -19,13 +19,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One of the paper's tables; `columns` are those after the label."""
+    """One of the paper's tables, or one of ours, without a number.
 
-    number: int
+    `columns` are those after the label.
+    """
+
+    number: int | None
     caption: str
     columns: Sequence[str]
     rows: Sequence[Row]
     notes: Sequence[str] = field(default=())
+
+    @property
+    def title(self) -> str:
+        """Number and caption."""
+        return self.caption if self.number is None else f"Table {self.number}. {self.caption}"
 
     def column(self, name: str) -> list[Cell]:
         """The cells of a column, in the order of the rows."""
@@ -35,7 +43,7 @@ class Table:
     def markdown(self) -> str:
         """Heading, table and notes."""
         lines = [
-            f"## Table {self.number}. {self.caption}",
+            f"## {_escape(self.title)}",
             "",
             _line(["", *self.columns]),
             _line([":--", *["--:"] * len(self.columns)]),
