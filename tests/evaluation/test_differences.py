@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from ranet_jax.cli.main import main
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation.report import differences, report
 from ranet_jax.evaluation.report.run import read_run
@@ -135,6 +136,13 @@ def test_the_report_shows_differences(evaluated, tmp_path):
         assert (np.asarray(image.convert("RGB")) != 255).any(axis=2).mean() > 0.01
     report.write_report(runs[:1], tmp_path / "one")
     assert "Differences" not in (tmp_path / "one" / "report.md").read_text()
+
+
+def test_a_file_that_is_named_twice_counts_once(evaluated, tmp_path):
+    full, small = evaluated("full", (60, 70, 80)), evaluated("small", (50, 60, 70))
+    out = tmp_path / "out"
+    assert main(["report", *map(str, (full, small, full)), "--out", str(out)]) == 0
+    assert "| **full** | **1** |" in (out / "report.md").read_text()
 
 
 @pytest.mark.parametrize(

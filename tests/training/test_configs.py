@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import subprocess
 import sys
@@ -20,11 +21,18 @@ VARIANTS = {
         *("no_static", "no_video"),
     ),
 }
+CHANGED = VARIANTS["ablation"][1:5]  # networks
+VARIANTS["ablation_small"] = (
+    *(f"static_{name}" for name in ("full", *CHANGED)),
+    *(*VARIANTS["ablation"], "clips", "memory"),
+)
 EXPERIMENTS = [
     f"{file.stem}.py{variant}"
     for file in sorted(CONFIGS.glob("*.py"))
     for variant in ("", *(f":{v}" for v in VARIANTS.get(file.stem, ())))
 ]
+# The small study has the flags of the other study in the steps of ranet50.
+STEPPED = [name for name in EXPERIMENTS if not name.startswith("ablation_small")]
 OF_THE_PAPER = [
     "static_single.py",
     "static_multi.py",
@@ -47,7 +55,7 @@ def changes(name, base):
 def test_every_experiment_that_was_announced_is_there():
     names = {file.stem for file in CONFIGS.glob("*.py")}
     assert names >= {"static_single", "static_multi", "davis2016", "davis2017", "online"}
-    assert names >= {"tiny", "ranet50", "ablation"}
+    assert names >= {"tiny", "ranet50", "ablation", "ablation_small"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -152,6 +160,41 @@ def test_the_ablations_of_the_stages_leave_one_out():
     assert changes("ablation.py:no_video", "static_single.py") == {}
 
 
+@pytest.mark.parametrize("stage", ["", "static_"])
+@pytest.mark.parametrize("variant", CHANGED)
+def test_a_small_ablation_changes_the_network_alone(variant, stage):
+    changed = changes(f"ablation_small.py:{stage}{variant}", f"ablation_small.py:{stage}full")
+    if not stage:
+        assert changed.pop("init_from") == f"runs/small/static_{variant}"
+    plain = read("ablation.py:full").model
+    model = dataclasses.asdict(read(f"ablation.py:{variant}").model).items()
+    assert changed == {f"model.{k}": v for k, v in model if v != getattr(plain, k)}
+
+
+@pytest.mark.parametrize(
+    ("variant", "base", "expected"),
+    [
+        ("clips", "full", {"data.clip_length": 3}),
+        ("memory", "clips", {"model.memory": 1}),
+        ("no_static", "full", {"init_from": "weights/resnet50.pth", "steps": 750}),
+        ("no_video", "static_full", {"steps": 750}),
+    ],
+)
+def test_a_small_ablation_of_the_training_changes_what_it_says(variant, base, expected):
+    assert changes(f"ablation_small.py:{variant}", f"ablation_small.py:{base}") == expected
+
+
+@pytest.mark.parametrize("variant", VARIANTS["ablation_small"])
+def test_every_network_of_the_small_study_sees_3000_examples_of_what_is_not_evaluated(variant):
+    config = read(f"ablation_small.py:{variant}")
+    first = config.init_from.rpartition("/")[2]
+    before = read(f"ablation_small.py:{first}").steps if first.startswith("static_") else 0
+    whole = (config.steps + before) * config.data.batch_size
+    assert whole == (1500 if variant.startswith("static_") else 3000)
+    assert config.data.exclude == read("tiny.py").eval.sequences
+    assert config.model.memory == (1 if variant == "memory" else 0)
+
+
 def test_online_learning_is_the_static_recipe_at_a_tenth_of_the_rate():
     config, static = read("online.py"), read("static_single.py")
     assert config.augment == static.augment and config.model == static.model
@@ -204,12 +247,12 @@ def test_configs_are_read_from_any_folder(tmp_path):
 @pytest.fixture(scope="module")
 def stepped(tmp_path_factory):
     """Loss and largest change of every module, for each config."""
-    names = [name.replace(".py", "") for name in EXPERIMENTS]
+    names = [name.replace(".py", "") for name in STEPPED]
     return training_programs.run("configs", tmp_path_factory.mktemp("configs") / "out.npz", *names)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", STEPPED)
 def test_every_config_trains_every_part_of_its_network(stepped, name):
     file, config = name.replace(".py", ""), read(name)
     model = config.network()
