@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from same_function import array, check_equal
 
 from ranet_jax.models import ops
 from ranet_jax.models.convolution import convolve_columns, convolve_grid, convolve_samples
@@ -52,31 +53,6 @@ def shape_of(grid: tuple[int, int], tiling: Tiling) -> tuple[int, int]:
     """Height and width of a map of so many blocks, or of strips of rows enough for any kernel."""
     rows = grid[0] if tiling.strips == 1 else tiling.strips * MIN_STRIP_ROWS
     return tiling.block * rows, tiling.block * grid[1]
-
-
-def array(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-
-
-def check_equal(plain, blocks, *inputs, rtol: float = 1e-5) -> None:
-    """The values of two functions, and their gradients along a random direction."""
-    # Jitted: one by one every operation would be a program to compile.
-    plain, blocks = jax.jit(plain), jax.jit(blocks)
-    expected = plain(*inputs)
-    direction = array(*expected.shape, seed=9)
-
-    def projected(function):
-        return lambda *inputs: jnp.sum(function(*inputs).astype(jnp.float32) * direction)
-
-    arguments = tuple(range(len(inputs)))
-    pairs = [(expected, blocks(*inputs))]
-    pairs += zip(
-        *(jax.jit(jax.grad(projected(f), arguments))(*inputs) for f in (plain, blocks)),
-        strict=True,
-    )
-    for one, other in pairs:
-        one, other = np.asarray(one, np.float32), np.asarray(other, np.float32)
-        np.testing.assert_allclose(other, one, rtol=0, atol=rtol * max(np.abs(one).max(), 1))
 
 
 @given(grids, tilings, st.sampled_from([(1, 1), (3, 1), (3, 3), (3, 6)]))
