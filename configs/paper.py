@@ -30,6 +30,7 @@ def get_config() -> ConfigDict:
     config.model.score_gradient = "straight_through"  # read literally, ranking never learns
     config.model.aggregation = "softmax"
     config.model.memory = 0  # earlier frames to match with, beside the first; none in the paper
+    config.model.max_gap = 0.0  # drops no part of a mask for its distance; not in the paper
 
     config.data = ConfigDict()
     config.data.root = "data"  # what {root} below stands for

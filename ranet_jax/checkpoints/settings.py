@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from ranet_jax.io.records import Record, is_line, items, line, or_none, section
-from ranet_jax.io.settings import choice, flag, setting, whole
+from ranet_jax.io.settings import choice, flag, number, setting, whole
 from ranet_jax.models import ranet
 from ranet_jax.models.aggregation import Aggregation
 from ranet_jax.models.ranking import ScoreGradient
@@ -49,6 +49,12 @@ class ModelConfig(Record, section="model"):
     )
     memory: int = whole(
         0, 64, "earlier frames to match with, beside the first (the paper's: 0)", default=0
+    )
+    max_gap: float = number(
+        0,
+        10,
+        "how far apart parts of a mask may be, in square roots of its area; 0: any (the paper's)",
+        default=0.0,
     )
 
 

@@ -231,6 +231,7 @@ def _segmenter(
         **settings,
         "aggregation": arguments.aggregation or model.aggregation,
         "memory": model.memory if arguments.memory is None else arguments.memory,
+        "max_gap": model.max_gap if arguments.max_gap is None else arguments.max_gap,
         **online_settings(arguments),
     }
     segmenter = make_segmenter(arguments, model, params, devices=jax.local_devices())

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     args.checkpoint = path  # once for both: the best checkpoint of a run may change
     settings = segmenter_settings(args)
     model, params = checkpoint.load(path, args.precision)
-    chosen = {name: settings.pop(name) for name in ("aggregation", "memory")}
+    chosen = {name: settings.pop(name) for name in ("aggregation", "memory", "max_gap")}
     model = model.clone(**{name: value for name, value in chosen.items() if value is not None})
     export(
         model,

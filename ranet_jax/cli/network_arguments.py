@@ -3,7 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ranet_jax.cli.parsers import add_memory_argument, number, size, whole_number
+from ranet_jax.cli.parsers import (
+    add_max_gap_argument,
+    add_memory_argument,
+    number,
+    size,
+    whole_number,
+)
 from ranet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +32,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--combine`, `--memory`, `--precision` and `--size`."""
+    """Adds `--combine`, `--memory`, `--max-gap`, `--precision` and `--size`."""
     parser.add_argument(
         "--combine",
         dest="aggregation",
@@ -38,6 +44,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
         "earlier frames to match with beside the first one: the previous frame, and "
         "older ones from the second on",
     )
+    add_max_gap_argument(parser)
     parser.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
@@ -54,7 +61,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of `Segmenter`: `aggregation`, `memory`, `size` and `frame_scale`.
+    """Arguments of `Segmenter`: `aggregation`, `memory`, `max_gap`, `size` and `frame_scale`.
 
     Args:
         arguments: parsed, with those of `add_network_arguments` among them.
@@ -66,7 +73,7 @@ def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     from ranet_jax.inference.object_ids import check_size
     from ranet_jax.inference.segmenter import NETWORK_SIZE
 
-    settings = {"aggregation": arguments.aggregation, "memory": arguments.memory}
+    settings = {name: getattr(arguments, name) for name in ("aggregation", "memory", "max_gap")}
     settings |= {"size": NETWORK_SIZE, "frame_scale": 1}
     if arguments.checkpoint is not None:
         settings |= trained_at(arguments.checkpoint)

@@ -3,7 +3,13 @@
 import argparse
 
 from ranet_jax.checkpoints import quantized
-from ranet_jax.cli.parsers import add_example, add_memory_argument, local_path, number
+from ranet_jax.cli.parsers import (
+    add_example,
+    add_max_gap_argument,
+    add_memory_argument,
+    local_path,
+    number,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="largest size in millions of bytes (default: %(default)g)",
     )
     add_memory_argument(parser, "earlier frames that the packed network matches with")
+    add_max_gap_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -42,8 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
     settings = checkpoint.read_settings(paths[-1])
     if len(paths) > 1:
         settings["mean_of"] = arguments.checkpoints
-    if arguments.memory is not None:
-        settings["model"]["memory"] = arguments.memory
+    for name in ("memory", "max_gap"):
+        if getattr(arguments, name) is not None:
+            settings["model"][name] = getattr(arguments, name)
     layers = quantized.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
     rounded = [layer for layer in layers if layer.levels]
     columns = ("Layer", "Bits", "kB", "Largest error", "Mean error")

@@ -78,17 +78,29 @@ def add_memory_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
     )
 
 
-def number(least: float, most: float) -> Callable[[str], float]:
-    """Type of an argument that is a number above `least`, up to `most`."""
+def add_max_gap_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds `--max-gap`, which is None where it is not given."""
+    parser.add_argument(
+        "--max-gap",
+        type=number(0, 10, or_least=True),
+        metavar="GAP",
+        help="parts of an object that lie farther from the others than GAP times the square root "
+        "of its area are dropped; 0: none (default: the checkpoint's own setting)",
+    )
+
+
+def number(least: float, most: float, *, or_least: bool = False) -> Callable[[str], float]:
+    """Type of an argument that is a number above `least`, or that itself, up to `most`."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not least < value <= most:
+        if not (least < value <= most or (or_least and value == least)):
+            lower = "from" if or_least else "above"
             raise argparse.ArgumentTypeError(
-                f"{text!r} is not a number above {least:g}, up to {most:g}"
+                f"{text!r} is not a number {lower} {least:g}, up to {most:g}"
             )
         return value
 

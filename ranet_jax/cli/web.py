@@ -78,6 +78,7 @@ def _network_words(args: argparse.Namespace) -> list[str]:
         "--checkpoint": None if args.checkpoint == "default" else args.checkpoint,
         "--combine": args.aggregation,
         "--memory": args.memory,
+        "--max-gap": args.max_gap,
         "--precision": None if args.precision == "float32" else args.precision,
         "--size": size,
     }

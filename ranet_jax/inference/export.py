@@ -50,7 +50,7 @@ def export(
     """Writes the folder, which appears when it is whole.
 
     Args:
-        model: the network, with its `aggregation` and `memory`.
+        model: the network, with its `aggregation`, `memory` and `max_gap`.
         params: its parameters.
         out: the folder to make.
         platforms: to run on, of `PLATFORMS`.

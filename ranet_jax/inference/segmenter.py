@@ -56,6 +56,7 @@ class Segmenter(EditableVideos):
         *,
         aggregation: Aggregation | None = None,
         memory: int | None = None,
+        max_gap: float | None = None,
         size: tuple[int, int] = NETWORK_SIZE,
         frame_scale: int = 1,
         devices: Sequence[jax.Device] | None = None,
@@ -69,6 +70,8 @@ class Segmenter(EditableVideos):
                 (published code); the model's own setting if None.
             memory: number of earlier frames that are matched beside the first one, the previous
                 frame first; the model's own setting if None.
+            max_gap: what of an object's mask is dropped, see `parts.drop_distant_parts`; 0 drops
+                nothing; the model's own setting if None.
             size: height and width of the network's input, multiples of 32.
             frame_scale: frames are kept at so many times this size, and what the network sees is
                 cut out of them: with 2, small objects stay sharp for a network of a small input.
@@ -76,10 +79,10 @@ class Segmenter(EditableVideos):
                 first local device if None.
 
         Raises:
-            InputError: for an unknown `aggregation`, or a memory or a size that cannot be.
+            InputError: for an unknown `aggregation`, or a memory, a gap or a size that cannot be.
         """
         size = check_size(size, frame_scale)
-        chosen = {"aggregation": aggregation, "memory": memory}
+        chosen = {"aggregation": aggregation, "memory": memory, "max_gap": max_gap}
         self._model = model.clone(**{name: v for name, v in chosen.items() if v is not None})
         self._params = params
         self._size, self._frame_scale = size, int(frame_scale)
@@ -97,7 +100,7 @@ class Segmenter(EditableVideos):
             checkpoint: see `checkpoints.checkpoint.load`; `default` is the default model.
             precision: what convolutions compute in, `float32` or `bfloat16`.
             **settings: arguments of the class that replace the checkpoint's `size`, `frame_scale`,
-                `aggregation` and `memory`, and `devices`.
+                `aggregation`, `memory` and `max_gap`, and `devices`.
 
         Raises:
             InputError: as `checkpoints.checkpoint.load` does, and for impossible settings.

@@ -26,6 +26,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from ranet_jax.array_typing import Frame, Logits, ObjectMasks, Params, Size, Valid
 from ranet_jax.inference.boxes import mask_boxes
+from ranet_jax.inference.parts import drop_distant_parts
 from ranet_jax.models.aggregation import LabelValues, label_values, largest_label
 from ranet_jax.models.memory import EncodedTemplate, remember
 from ranet_jax.models.ops import crop_bilinear, crop_nearest, uncrop
@@ -117,6 +118,8 @@ def follow(
     """
     videos, tracks, slots = state.valid.shape
     frame_size = state.labels.shape[1:]
+    if model.max_gap:
+        logits = drop_distant_parts(logits, state.template.masks[:, :, 0], model.max_gap)
     put_back = functools.partial(uncrop, size=frame_size)
     probabilities = jax.vmap(put_back)(jax.nn.sigmoid(logits), state.boxes.reshape(-1, 4))
     values = label_values(

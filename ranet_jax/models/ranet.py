@@ -3,6 +3,7 @@
 The only file that reads the ablation flags.
 """
 
+import math
 from typing import Literal, get_args
 
 import flax.linen as nn
@@ -61,6 +62,8 @@ class RANet(nn.Module):
         aggregation: how objects become one label a pixel; see `aggregation.label_values`.
         memory: slots for earlier frames, whose maps compete with those of the first frame; 0 as
             published. The parameters are the same whatever their number.
+        max_gap: parts of a mask that lie farther from the others than this, as a fraction of the
+            square root of its area, are dropped from frame to frame; 0 drops none, as published.
         dtype: what convolutions compute in; norms, similarities, scores and logits are float32 in
             any case.
         remat: trades time for memory in training, see `ResNet`.
@@ -76,6 +79,7 @@ class RANet(nn.Module):
     score_gradient: ScoreGradient = "straight_through"
     aggregation: Aggregation = "softmax"
     memory: int = 0
+    max_gap: float = 0.0
     dtype: jnp.dtype = jnp.float32
     remat: bool = False
 
@@ -87,6 +91,8 @@ class RANet(nn.Module):
                 raise InputError(f"The setting {name} is {value!r}; it can be one of {choices}.")
         if not isinstance(self.memory, int) or self.memory < 0:
             raise InputError(f"The setting memory is {self.memory!r}; give a whole number from 0.")
+        if type(self.max_gap) not in (int, float) or not 0 <= self.max_gap < math.inf:
+            raise InputError(f"The setting max_gap is {self.max_gap!r}; give a number from 0.")
         if self.memory and (self.ranking == "none" or not self.correlation):
             raise InputError(
                 "Only maps that are ranked, or whose maximum is taken, can come from a memory: "

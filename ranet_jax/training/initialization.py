@@ -15,7 +15,7 @@ RESNET_SUFFIXES = (".npz", ".pth", ".pt")
 _PUBLISHED_WIDTH = 64  # of every ResNet there are weights for
 # Settings that may change from one stage to the next: they say how gradients flow and how objects
 # are aggregated, and no parameter means something else for it.
-_MAY_DIFFER = {"score_gradient", "aggregation", "memory"}
+_MAY_DIFFER = {"score_gradient", "aggregation", "memory", "max_gap"}
 _BACKBONE_SETTINGS = {"depth", "width"}
 
 

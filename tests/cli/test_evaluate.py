@@ -25,6 +25,7 @@ class Model:
     depth: int = 50
     aggregation: str = "softmax"
     memory: int = 0
+    max_gap: float = 0.0
     dtype: type = np.float32
 
 
@@ -33,7 +34,7 @@ def network(monkeypatch, fake_segmenter):
     """A package whose networks are fakes; gives the list of segmenters that were made."""
     made = []
 
-    def segmenter(model, params, *, aggregation, memory, size, frame_scale, devices):
+    def segmenter(model, params, *, aggregation, memory, max_gap, size, frame_scale, devices):
         made.append(fake_segmenter())
         return made[-1]
 

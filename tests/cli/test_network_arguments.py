@@ -41,8 +41,14 @@ def test_the_size_is_what_was_asked_for_or_trained_at(
     monkeypatch, words, trained, size, frame_scale
 ):
     monkeypatch.setattr(checkpoint, "read_settings", lambda path: trained)
-    expected = {"aggregation": None, "memory": None, "size": size, "frame_scale": frame_scale}
+    expected = {"aggregation": None, "memory": None, "max_gap": None}
+    expected |= {"size": size, "frame_scale": frame_scale}
     assert segmenter_settings(parsed(*words)) == expected
+
+
+@pytest.mark.parametrize(("words", "gap"), [((), None), (("0",), 0), (("0.2",), 0.2)])
+def test_a_gap_may_be_none(words, gap):
+    assert parsed(*(word for value in words for word in ("--max-gap", value))).max_gap == gap
 
 
 def test_online_learning_is_that_of_the_package():

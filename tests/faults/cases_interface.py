@@ -167,6 +167,10 @@ CASES = [
         for v in (-1, 1.5, "2", float("nan"))
     ],
     *[
+        refused(f"Segmenter: a gap of {v!r}", lambda v=v: segmenter(max_gap=v), "max_gap")
+        for v in (-0.1, "2", True, float("nan"), float("inf"))
+    ],
+    *[
         refused(f"Segmenter: the aggregation {v!r}", lambda v=v: segmenter(aggregation=v), "aggre")
         for v in ("mean", "", 3, True)
     ],

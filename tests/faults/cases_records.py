@@ -66,6 +66,8 @@ OF_A_CHECKPOINT: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "memory -1": ({"model__memory": -1}, "model.memory is -1"),
     "memory of 10**9": ({"model__memory": 10**9}, "model.memory is 1000000000"),
     "memory without maps": ({"model__memory": 1, "model__ranking": "none"}, "memory|another"),
+    "a gap of -1": ({"model__max_gap": -1}, "model.max_gap is -1"),
+    "a gap as text": ({"model__max_gap": "0"}, "model.max_gap is '0'"),
     "an unknown setting": ({"model__magic": 1}, "magic"),
     "no model": ({"model": MISSING}, "lacks model|model is"),
     "a model that is null": ({"model": None}, "model is None"),

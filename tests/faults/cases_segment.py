@@ -136,6 +136,10 @@ CASES = [
         for n in ("-1", "1.5", "many", "1000000000", "9" * 5000, "٣٣٣٣٣")
     ],
     *[
+        refused(f"--max-gap {n}", f"{SEGMENT} --max-gap={n}", says="max-gap")
+        for n in ("-1", "nan", "inf", "far", "11")
+    ],
+    *[
         refused(f"--online {n}", f"{SEGMENT} --online={n}", says="online")
         for n in ("-1", "1.5", "many", "1000000000000")
     ],
