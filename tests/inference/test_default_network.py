@@ -47,9 +47,9 @@ def test_it_follows_what_the_demo_shows(segmenter, objects, every, least):
 
 
 def test_it_follows_a_video_it_was_not_trained_on(segmenter, data_dir):
-    video = itertools.islice(open_video(data_dir / "DAVIS/JPEGImages/480p/horsejump-low"), 7)
+    video = itertools.islice(open_video(data_dir / "DAVIS_val6/JPEGImages/480p/motocross-jump"), 7)
     names, frames = zip(*video, strict=True)
-    masks = data_dir / "DAVIS/Annotations/480p/horsejump-low"
+    masks = data_dir / "DAVIS_val6/Annotations/480p/motocross-jump"
     truths = [(read_mask(masks / f"{name}.png") > 0).astype(np.int32) for name in names]
     copied = np.mean([jaccard(truths[0], truth, 1) for truth in truths[1:]])
-    assert copied < 0.75 < follow(segmenter, frames, truths)
+    assert copied < 0.4 < 0.75 < follow(segmenter, frames, truths)
