@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class ShiftingSegmenter:
-    def __init__(self, model, params, *, aggregation, memory, size, frame_scale):
+    def __init__(self, model, params, *, aggregation, memory, max_gap, size, frame_scale):
         self.made_with = (model, params, aggregation)
         MADE.append(self.made_with)
 
