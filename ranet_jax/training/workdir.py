@@ -1,5 +1,6 @@
 """The folder of a run belongs to one experiment."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 from jax.experimental import multihost_utils
 
 from ranet_jax.checkpoints.manager import FOLDER
+from ranet_jax.checkpoints.settings import ModelConfig
 from ranet_jax.errors import InputError, listed
 from ranet_jax.io.atomic import make_output_folder
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json
@@ -52,8 +54,10 @@ def reserve(workdir: Path, config: Mapping[str, Any]) -> Path:
     if before is not None:
         if not isinstance(before, Mapping):
             raise InputError(f"{path} is damaged: it holds no settings; put back a good copy.")
-        old, new = dict(_flat(before)), dict(_flat(config))
-        # A key that is new since then has no old value, and the other way round.
+        # A field of the network that is new since then had its default.
+        defaults = dict(_flat({"model": dataclasses.asdict(ModelConfig())}))
+        old, new = (defaults | dict(_flat(settings)) for settings in (before, config))
+        # Any other key that is new has no old value, and the other way round.
         changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         changed = sorted(key for key in changed if not key.startswith(_MAY_CHANGE))
         if changed:

@@ -42,6 +42,13 @@ def test_another_experiment_is_refused_with_what_differs(tmp_path):
         reserve(tmp_path, changed(model={"width": 8}))
 
 
+def test_a_run_of_a_version_that_lacked_a_field_of_the_network_goes_on(tmp_path):
+    reserve(tmp_path, CONFIG)
+    reserve(tmp_path, changed(model={"max_gap": 0.0}))
+    with pytest.raises(InputError, match=r"another model\.max_gap"):
+        reserve(tmp_path, changed(model={"max_gap": 0.2}))
+
+
 def test_a_folder_that_cannot_be_told_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match="config.json is damaged"):
