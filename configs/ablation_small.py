@@ -12,7 +12,7 @@ ranet train --config configs/ablation_small.py:full --workdir runs/small/full
     memory            clips, and the frame before in the template memory
 
 The last four, and full, start from static_full or ImageNet; a changed network, as no_ranking, from
-static_no_ranking. docs/TRAINING.md has the loop over variants and seeds, and what came out.
+static_no_ranking. docs/TRAINING.md has the loop over variants and seeds.
 """
 
 import ablation

@@ -3,7 +3,6 @@
 The only file that reads the ablation flags.
 """
 
-import math
 from typing import Literal, get_args
 
 import flax.linen as nn
@@ -91,8 +90,8 @@ class RANet(nn.Module):
                 raise InputError(f"The setting {name} is {value!r}; it can be one of {choices}.")
         if not isinstance(self.memory, int) or self.memory < 0:
             raise InputError(f"The setting memory is {self.memory!r}; give a whole number from 0.")
-        if type(self.max_gap) not in (int, float) or not 0 <= self.max_gap < math.inf:
-            raise InputError(f"The setting max_gap is {self.max_gap!r}; give a number from 0.")
+        if type(self.max_gap) not in (int, float) or not 0 <= self.max_gap <= 10:
+            raise InputError(f"The setting max_gap is {self.max_gap!r}; give one from 0 to 10.")
         if self.memory and (self.ranking == "none" or not self.correlation):
             raise InputError(
                 "Only maps that are ranked, or whose maximum is taken, can come from a memory: "

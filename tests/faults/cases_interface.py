@@ -168,7 +168,7 @@ CASES = [
     ],
     *[
         refused(f"Segmenter: a gap of {v!r}", lambda v=v: segmenter(max_gap=v), "max_gap")
-        for v in (-0.1, "2", True, float("nan"), float("inf"))
+        for v in (-0.1, 11, 1e9, "2", True, float("nan"), float("inf"))
     ],
     *[
         refused(f"Segmenter: the aggregation {v!r}", lambda v=v: segmenter(aggregation=v), "aggre")

@@ -60,4 +60,5 @@ def test_kernels_of_many_weights_get_it_by_products(ins, stride, by_products):
         lambda x, kernel: convolve_grid(x, kernel, stride, 1),
         x,
         kernel,
+        rtol=4e-6,
     )
