@@ -104,7 +104,7 @@ def run_benchmark(
         make_output_folder(profile)
     for options in compiler_options:  # before anything is timed
         compile_with(jax.jit(lambda x: x + 1).lower(0.0), options)
-    model = model if memory is None else model.clone(memory=memory)
+    model = model.with_settings(memory=memory)
     report = describe_machine() | {"model": settings_of(model)}
     report |= {
         "timed": [NETWORK_TIMED] + [PIPELINE_TIMED] * pipeline,

@@ -155,7 +155,7 @@ def _compile(args: argparse.Namespace, objects: list[int]) -> None:
         settings = checkpoint.read_settings(checkpoint.resolve(args.checkpoint))
         model = checkpoint.model_from_settings(settings["model"])
     compile_for(
-        model if args.memory is None else model.clone(memory=args.memory),
+        model.with_settings(memory=args.memory),
         args.compile_for,
         sizes=args.size,
         precisions=args.precision,

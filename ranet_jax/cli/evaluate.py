@@ -226,12 +226,12 @@ def _segmenter(
     if arguments.baseline == "matching":
         segmenter = baselines.MatchingSegmenter(model, params, size=size)
         return segmenter, {"baseline": "matching", **settings}, checkpoint
+    chosen = {name: seen_at[name] for name in ("aggregation", "memory", "max_gap")}
+    in_use = model.with_settings(**chosen)
     settings = {
         **read_settings(path),
         **settings,
-        "aggregation": arguments.aggregation or model.aggregation,
-        "memory": model.memory if arguments.memory is None else arguments.memory,
-        "max_gap": model.max_gap if arguments.max_gap is None else arguments.max_gap,
+        **{name: getattr(in_use, name) for name in chosen},
         **online_settings(arguments),
     }
     segmenter = make_segmenter(arguments, model, params, devices=jax.local_devices())

@@ -48,9 +48,8 @@ def run(args: argparse.Namespace) -> None:
     settings = segmenter_settings(args)
     model, params = checkpoint.load(path, args.precision)
     chosen = {name: settings.pop(name) for name in ("aggregation", "memory", "max_gap")}
-    model = model.clone(**{name: value for name, value in chosen.items() if value is not None})
     export(
-        model,
+        model.with_settings(**chosen),
         params,
         args.out,
         platforms=args.platforms,

@@ -82,8 +82,7 @@ class Segmenter(EditableVideos):
             InputError: for an unknown `aggregation`, or a memory, a gap or a size that cannot be.
         """
         size = check_size(size, frame_scale)
-        chosen = {"aggregation": aggregation, "memory": memory, "max_gap": max_gap}
-        self._model = model.clone(**{name: v for name, v in chosen.items() if v is not None})
+        self._model = model.with_settings(aggregation=aggregation, memory=memory, max_gap=max_gap)
         self._params = params
         self._size, self._frame_scale = size, int(frame_scale)
         self._frame_size = size[0] * frame_scale, size[1] * frame_scale

@@ -3,7 +3,7 @@
 The only file that reads the ablation flags.
 """
 
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -98,6 +98,15 @@ class RANet(nn.Module):
                 "leave memory at 0 with ranking none and without correlation."
             )
         super().__post_init__()
+
+    @nn.nowrap
+    def with_settings(self, **settings: object) -> Self:
+        """A copy with other settings; one that is None stays as it is.
+
+        Raises:
+            InputError: for a setting that cannot be.
+        """
+        return self.clone(**{name: value for name, value in settings.items() if value is not None})
 
     def setup(self) -> None:
         """Makes the submodules that the flags ask for."""

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import dataclasses
 import json
 import sys
 import types
@@ -16,17 +15,7 @@ from PIL import Image
 from ranet_jax.cli import evaluate
 from ranet_jax.errors import InputError
 from ranet_jax.evaluation import baselines
-
-
-@dataclasses.dataclass
-class Model:
-    ranking: str = "none"
-    correlation: bool = True
-    depth: int = 50
-    aggregation: str = "softmax"
-    memory: int = 0
-    max_gap: float = 0.0
-    dtype: type = np.float32
+from ranet_jax.models.ranet import RANet
 
 
 @pytest.fixture
@@ -45,7 +34,11 @@ def network(monkeypatch, fake_segmenter):
     checkpoints.resolve = Path
     monkeypatch.setitem(sys.modules, "ranet_jax.checkpoints.checkpoint", checkpoints)
     monkeypatch.setattr("ranet_jax.checkpoints.checkpoint", checkpoints, raising=False)
-    monkeypatch.setattr("ranet_jax.load", lambda path, precision: (Model(), {}), raising=False)
+    monkeypatch.setattr(
+        "ranet_jax.load",
+        lambda path, precision: (RANet(depth=50, ranking="none"), {}),
+        raising=False,
+    )
     monkeypatch.setattr("ranet_jax.Segmenter", segmenter, raising=False)
     return made
 

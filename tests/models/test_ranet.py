@@ -234,6 +234,16 @@ def test_initialisation_depends_on_seed_and_name_only():
     np.testing.assert_array_equal(leaf(first), leaf(init_params(model.clone(ranking="max"), 0)))
 
 
+def test_settings_that_are_none_stay():
+    model = RANet(depth=14, width=8, memory=2, max_gap=0.3)
+    assert model.with_settings(memory=None, max_gap=None, aggregation=None) == model
+    changed = model.with_settings(memory=0, max_gap=0.0, aggregation="argmax")
+    assert (changed.memory, changed.max_gap, changed.aggregation) == (0, 0.0, "argmax")
+    assert changed.width == 8
+    with pytest.raises(InputError, match="memory is -1"):
+        model.with_settings(memory=-1)
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"ranking": "best"}, {"mode": "two"}, {"depth": 34}, {"score_gradient": "straight"}],
