@@ -9,6 +9,7 @@ from ranet_jax.cli.parsers import (
     add_memory_argument,
     local_path,
     number,
+    size,
 )
 
 
@@ -31,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_memory_argument(parser, "earlier frames that the packed network matches with")
     add_max_gap_argument(parser)
+    parser.add_argument(
+        "--size",
+        type=size,
+        metavar="HEIGHTxWIDTH",
+        help="what the packed network's frames are fitted to, multiples of 32 (default: what the "
+        "checkpoint was trained at)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -42,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from ranet_jax.checkpoints import checkpoint
     from ranet_jax.evaluation.results import format_table
+    from ranet_jax.inference.object_ids import check_size
 
     # Once for both: the best checkpoint of a run that is still going may be another one later.
     paths = [checkpoint.resolve(path) for path in arguments.checkpoints]
@@ -52,6 +61,8 @@ def run(arguments: argparse.Namespace) -> None:
     for name in ("memory", "max_gap"):
         if getattr(arguments, name) is not None:
             settings["model"][name] = getattr(arguments, name)
+    if arguments.size:
+        settings["size"] = check_size(arguments.size, settings.get("frame_scale") or 1)
     layers = quantized.save(arguments.out, settings, params, limit=int(1e6 * arguments.limit))
     rounded = [layer for layer in layers if layer.levels]
     columns = ("Layer", "Bits", "kB", "Largest error", "Mean error")

@@ -216,12 +216,15 @@ def test_command(saved, tmp_path, capsys):
     checkpoint.save(tmp_path / "checkpoint", model, params, trained=True)
     out = tmp_path / "out.npz"
     words = [str(tmp_path / "checkpoint"), str(out), "--limit", "0.5", "--memory", "3"]
-    assert cli.main(["pack", *words]) == 0
+    assert cli.main(["pack", *words, "--size", "64x97"]) == 2
+    assert "multiples of 32" in capsys.readouterr().err and not out.exists()
+    assert cli.main(["pack", *words, "--size", "64x96"]) == 0
     printed = capsys.readouterr().out
     assert "backbone/stage4_block1/conv2/kernel" in printed and " MB, " in printed
     assert out.stat().st_size <= 500_000
     assert checkpoint.read_settings(out)["trained"] is True
     assert ranet_jax.load(out)[0].memory == 3
+    assert checkpoint.trained_at(out)["size"] == (64, 96)
     assert cli.main(["pack", str(tmp_path / "nowhere"), str(tmp_path / "x.npz")]) == 2
     assert "no checkpoint directory" in capsys.readouterr().err
 
