@@ -44,7 +44,7 @@ def _scale(config):
     config.data.update(height=128, width=224, batch_size=4)
     # Six more videos to evaluate on, whole networks having seen none of their frames.
     config.data.exclude = tiny.HELD_OUT
-    config.optimizer.update(warmup_steps=20, ema_decay=0.98)
+    config.optimizer.update(warmup_steps=20, ema_decay=0.98, backbone_lr_multiplier=0.0)
     config.eval.every = 0
     config.log.images = 0
 

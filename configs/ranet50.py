@@ -5,8 +5,9 @@ ranet train --config configs/ranet50.py:video --workdir runs/ranet50-video
 
 Static images teach matching: every pair of views is warped from one image. Videos teach what moves,
 hides and comes back: from a template and clips of successive frames, each segmented from the
-network's own answer to the one before, with that frame in the template memory. The backbone stays
-what it was on ImageNet: without its gradient a step takes half as long.
+network's own answer to the one before, with that frame in the template memory. The first stage
+leaves the backbone as it was on ImageNet: without its gradient a step takes half as long. The
+second lets it learn: its weights come from a network of batch norms, RANet's has instance norms.
 
 The rate of each stage falls to zero over all of its steps: a longer stage is another run, not more
 of the same. docs/TRAINING.md says what was tried of this, and what to change for a GPU.
@@ -65,13 +66,13 @@ def _static(config):
 def _video(config):
     config.stage = "video"
     config.init_from = "runs/ranet50-static"
-    config.steps = 2000
+    config.steps = 500
     config.model.memory = 1  # the frame before, as the network segmented it
     config.data.sets = VIDEOS + IMAGES  # images go on: few videos are soon known by heart
-    config.data.update(height=384, width=672, batch_size=3)
-    config.data.update(clip_length=3, max_frame_gap=6)
+    config.data.update(batch_size=2, clip_length=3, max_frame_gap=6)
     # Only the first frame of a clip has a previous mask with made-up errors.
     config.data.update(extra_region_prob=0.2, missing_region_prob=0.1, occlusions=0.2)
     # Frames of a video differ less than the warps of the first stage.
     config.augment.update(warp=0.05, rotation=10.0, scale=(0.9, 1.1))
-    config.optimizer.update(learning_rate=1.5e-4, warmup_steps=20)
+    config.optimizer.update(learning_rate=1e-4, warmup_steps=20, ema_decay=0.99)
+    config.optimizer.backbone_lr_multiplier = 0.2
