@@ -9,6 +9,7 @@ from typing import Any
 
 from ranet_jax import extras
 from ranet_jax.cli.network_arguments import (
+    REPLACEABLE,
     add_online_arguments,
     add_segmenter_arguments,
     make_segmenter,
@@ -226,7 +227,7 @@ def _segmenter(
     if arguments.baseline == "matching":
         segmenter = baselines.MatchingSegmenter(model, params, size=size)
         return segmenter, {"baseline": "matching", **settings}, checkpoint
-    chosen = {name: seen_at[name] for name in ("aggregation", "memory", "max_gap")}
+    chosen = {name: seen_at[name] for name in REPLACEABLE}
     in_use = model.with_settings(**chosen)
     settings = {
         **read_settings(path),

@@ -2,7 +2,11 @@
 
 import argparse
 
-from ranet_jax.cli.network_arguments import add_segmenter_arguments, segmenter_settings
+from ranet_jax.cli.network_arguments import (
+    REPLACEABLE,
+    add_segmenter_arguments,
+    segmenter_settings,
+)
 from ranet_jax.cli.parsers import add_example, local_path, whole_number
 
 
@@ -47,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     args.checkpoint = path  # once for both: the best checkpoint of a run may change
     settings = segmenter_settings(args)
     model, params = checkpoint.load(path, args.precision)
-    chosen = {name: settings.pop(name) for name in ("aggregation", "memory", "max_gap")}
+    chosen = {name: settings.pop(name) for name in REPLACEABLE}
     export(
         model.with_settings(**chosen),
         params,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ranet_jax.inference.segmenter import Segmenter
     from ranet_jax.models.ranet import RANet
 
+# Settings of a checkpoint's network that arguments of the same names replace.
+REPLACEABLE = ("aggregation", "memory", "max_gap")
 # As in `training.online_adaptation`, which imports JAX.
 _ONLINE = {"iterations": 20, "learning_rate": 1e-4, "batch_size": 2}
 
@@ -73,7 +75,7 @@ def segmenter_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     from ranet_jax.inference.object_ids import check_size
     from ranet_jax.inference.segmenter import NETWORK_SIZE
 
-    settings = {name: getattr(arguments, name) for name in ("aggregation", "memory", "max_gap")}
+    settings = {name: getattr(arguments, name) for name in REPLACEABLE}
     settings |= {"size": NETWORK_SIZE, "frame_scale": 1}
     if arguments.checkpoint is not None:
         settings |= trained_at(arguments.checkpoint)
