@@ -98,6 +98,9 @@ def run(config: TrainConfig, workdir: Path | str, profile: range = range(0)) -> 
             # Only what is asked for by name goes to the host or comes from there.
             with profiler.step(done + 1), jax.transfer_guard("disallow"):
                 state, measured = step(state, batch)
+            if jax.default_backend() == "cpu":
+                # The next step would get memory of its own beside that of the one that still runs.
+                jax.block_until_ready(state)
             done += 1
             profiler.finish(done, measured)
             if hooks.after(done, state, measured, batch, position):

@@ -40,7 +40,17 @@ def measured(workdir) -> list[dict]:
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "finished"
-    loop.run(small_run.config(data, log__images=3), workdir, profile=range(2, 4))
+    after = loop.Hooks.after
+
+    def after_a_step(hooks, done, state, *others):
+        left_running.extend(not leaf.is_ready() for leaf in jax.tree.leaves(state))
+        return after(hooks, done, state, *others)
+
+    left_running = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Hooks, "after", after_a_step)
+        loop.run(small_run.config(data, log__images=3), workdir, profile=range(2, 4))
+    assert left_running and not any(left_running), "on a CPU one step ends before the next begins"
     return workdir
 
 
