@@ -71,12 +71,20 @@ class Command:
     network: bool = False
     wants: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> list[str]:
+        """The arguments of `ranet`, one by one."""
+        return shlex.split(self.line) if isinstance(self.line, str) else list(self.line)
+
+    def names(self, folder: str) -> bool:
+        """Whether the line names a folder of the world, so that it has to be there."""
+        return any(folder in word for word in self.words)
+
     def run(self, capture: pytest.CaptureFixture) -> str:
         """Runs it and returns the sentence, or what it printed where it ended well."""
-        words = shlex.split(self.line) if isinstance(self.line, str) else list(self.line)
         capture.readouterr()
         try:
-            status = main(words)
+            status = main(self.words)
         except SystemExit as exit_:  # of argparse
             status = exit_.code
         shown = capture.readouterr()
@@ -97,6 +105,10 @@ class Call:
     environment: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
     wants: tuple[str, ...] = ()
+
+    def names(self, folder: str) -> bool:
+        """Always: what a function reads cannot be seen."""
+        return bool(folder)
 
     def run(self, capture: pytest.CaptureFixture) -> str:
         """Calls it and returns the sentence."""

@@ -39,7 +39,7 @@ class StandIn:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_fault(case, whole_world, tmp_path, capfd, monkeypatch):
-    world.copy(whole_world, tmp_path, case.wants)
+    world.copy(whole_world, tmp_path, case.wants, filter(case.names, world.FOLDERS))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RANET_NO_CACHE", "1")
     for name, value in case.environment.items():

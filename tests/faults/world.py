@@ -1,14 +1,16 @@
-"""The small world that every case finds in its folder, and damages.
+"""The small world that cases find in their folders, and damage.
 
 clip/00000.png ... 00003.png   frames, 64x48
 clip.mp4                       the same as a video of eight frames
 mask.png                       of the first frame, ids 1 and 7
-DAVIS/                         two videos, ant and bee, of four frames, as DAVIS-2016 and -2017
-predictions/                   of both, as good as they can be
-network/                       a checkpoint of a network of depth 14 and width 8
-network.npz                    the same, packed
+network.npz                    a network of depth 14 and width 8, packed
 weights.npz                    arrays that are no weights of a known network
 results.json                   of an evaluation
+
+A command finds these where its line names them, a call in any case:
+DAVIS/                         two videos, ant and bee, of four frames, as DAVIS-2016 and -2017
+predictions/                   of both, as good as they can be
+network/                       the checkpoint that was packed
 
 What few cases want, and ask for:
 built/                         ECSSD with three images, built
@@ -18,7 +20,7 @@ run/                           of `ranet train`, checkpoints at steps 1 and 2
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,7 @@ from ranet_jax.training.optimizer import make_optimizer
 from ranet_jax.training.train_state import create_state, to_saved
 
 VIDEOS = ("ant", "bee")
+FOLDERS = ("DAVIS", "predictions", "network")
 # What the runs here change in the config `tiny`.
 TINY = {
     "data.root": ".",
@@ -85,11 +88,19 @@ def build(root: Path, model, params) -> Path:
     return root
 
 
-def copy(world: Path, folder: Path, more: Sequence[str] = ()) -> Path:
-    """A copy of the world, to be damaged, with what few want."""
-    for name in more:
+def copy(
+    world: Path, folder: Path, wants: Sequence[str] = (), named: Iterable[str] = FOLDERS
+) -> Path:
+    """A copy of the world, to be damaged, with what few want.
+
+    Args:
+        wants: the names of that.
+        named: those of `FOLDERS` that are needed: most of the files lie there.
+    """
+    for name in wants:
         shutil.copytree(world.parent / name, folder / name)
-    return shutil.copytree(world, folder, dirs_exist_ok=True)
+    unused = shutil.ignore_patterns(*set(FOLDERS) - set(named))
+    return shutil.copytree(world, folder, dirs_exist_ok=True, ignore=unused)
 
 
 def results(**changes) -> dict:
