@@ -136,8 +136,6 @@ def _enlarged(batch, scale):
 
 def configs(out: Path, *names: str) -> None:
     """A step of every config, of a network and an image so small that it takes seconds."""
-    import dataclasses
-
     import jax
 
     # One rate for all: it is part of the program.
@@ -155,9 +153,6 @@ def configs(out: Path, *names: str) -> None:
     for name in names:
         file, colon, variant = name.partition(":")
         given = config(*small, file=f"{file}.py{colon}{variant}")
-        # Every frame makes the program longer, and two have all that three have.
-        frames = min(given.data.clip_length, 2)
-        given = dataclasses.replace(given, data=dataclasses.replace(given.data, clip_length=frames))
         programs.setdefault(_program_of(given), {})[name] = given
     results = {"programs": np.asarray(len(programs))}
     for alike in programs.values():
