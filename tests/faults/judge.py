@@ -108,7 +108,8 @@ class Call:
 
     def names(self, folder: str) -> bool:
         """Always: what a function reads cannot be seen."""
-        return bool(folder)
+        del folder
+        return True
 
     def run(self, capture: pytest.CaptureFixture) -> str:
         """Calls it and returns the sentence."""
