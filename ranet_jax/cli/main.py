@@ -22,6 +22,7 @@ from ranet_jax.cli import streams
 from ranet_jax.cli.compile_cache import add_cache_argument, compile_cache
 from ranet_jax.cli.parsers import new_parser
 from ranet_jax.errors import explain, one_line
+from ranet_jax.io.threads import signals_are_waiting
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -154,6 +155,8 @@ def _tidy_on_signals() -> Iterator[None]:
         # It may be dropped: in a finalizer, say, or by an `except` that takes everything.
         if _REPEATS:
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            if signals_are_waiting():
+                return
         # Often two signals come, one after the other: the second would break off the tidying.
         if not _is_ending(sys.exception()):
             raise _Ended(128 + came)

@@ -19,6 +19,7 @@ from ranet_jax.evaluation.scoring import Scores
 from ranet_jax.inference.tracking import VideoSegmenter
 from ranet_jax.io.helper_process import helper_process
 from ranet_jax.io.json_files import read_json, to_jsonable, write_json, write_record
+from ranet_jax.io.threads import signals_wait
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,8 @@ def _submit(
     if not video.annotated:
         return None
     if pool:
-        return pool.submit(_score_and_record, folder, video, dataset)
+        with signals_wait():
+            return pool.submit(_score_and_record, folder, video, dataset)
     done: Future = Future()
     done.set_result(_score_and_record(folder, video, dataset))
     return done

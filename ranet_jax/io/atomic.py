@@ -89,10 +89,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Yields a new hidden folder beside `path`; it replaces `path` when the block succeeds, and is
     removed when it raises."""
     temporary = path.with_name(f".{path.name}.part")
-    # A killed process may have left one.
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
+        # A killed process may have left one.
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
         yield temporary
         shutil.rmtree(path, ignore_errors=True)
         os.replace(temporary, path)

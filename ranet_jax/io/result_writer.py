@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ from ranet_jax.io.atomic import replacing
 from ranet_jax.io.coco_rle import CocoResults
 from ranet_jax.io.masks import read_ids, write_mask
 from ranet_jax.io.overlays import overlay
+from ranet_jax.io.threads import ThreadPool
 from ranet_jax.io.video_reader import Video
 
 OVERLAY_NAME = "overlay.mp4"
@@ -72,9 +73,9 @@ class ResultWriter:
         self._out = out
         self._movie, self._rgba, self._coco = movie, rgba, coco
         self._pending: deque[Future] = deque()
-        self._images = ThreadPoolExecutor(2, thread_name_prefix="write-images")
+        self._images = ThreadPool(2, "write-images")
         # One thread only, since the frames of a video have an order.
-        self._video = ThreadPoolExecutor(1, thread_name_prefix="write-video")
+        self._video = ThreadPool(1, "write-video")
 
     def write(
         self,

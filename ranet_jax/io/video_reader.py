@@ -4,7 +4,6 @@ import functools
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ranet_jax.array_typing import HostFrame
 from ranet_jax.errors import InputError
 from ranet_jax.io.images import read_image
 from ranet_jax.io.paths import local, refuse_special
+from ranet_jax.io.threads import ThreadPool
 
 _IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _DECODED_AHEAD = 4
@@ -91,7 +91,7 @@ def image_frames(files: Iterable[Path]) -> NamedFrames:
 
 def read_ahead(items: NamedFrames) -> NamedFrames:
     """The same items, with a thread working on the next few while one is used."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
+    pool = ThreadPool(1, "decode")
     try:
         waiting = deque(pool.submit(next, items, _END) for _ in range(_DECODED_AHEAD))
         while (item := waiting.popleft().result()) is not _END:

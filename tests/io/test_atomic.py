@@ -1,9 +1,10 @@
 import os
+from pathlib import Path
 
 import pytest
 
 from ranet_jax.errors import InputError
-from ranet_jax.io.atomic import make_output_folder, replacing
+from ranet_jax.io.atomic import make_output_folder, replacing, replacing_folder
 
 
 def test_a_finished_file_takes_its_name_and_leaves_nothing_beside_it(tmp_path):
@@ -24,6 +25,26 @@ def test_an_interrupted_file_leaves_the_old_one_alone(tmp_path, error):
         raise error
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("moment", ["as it is made", "as it is filled"])
+def test_an_interrupted_folder_leaves_the_old_one_alone(tmp_path, monkeypatch, moment):
+    mkdir = Path.mkdir
+
+    def make_and_end(path, **options):
+        mkdir(path, **options)
+        if moment == "as it is made":
+            raise SystemExit
+
+    path = tmp_path / "a"
+    path.mkdir()
+    (path / "old").write_text("")
+    monkeypatch.setattr(Path, "mkdir", make_and_end)
+    with pytest.raises(SystemExit), replacing_folder(path) as temporary:
+        (temporary / "new").write_text("")
+        raise SystemExit
+    assert os.listdir(tmp_path) == ["a"]
+    assert os.listdir(path) == ["old"]
 
 
 def test_an_output_folder_is_made_with_its_parents(tmp_path):
