@@ -180,6 +180,10 @@ def _tidy_on_signals() -> Iterator[None]:
     shown_before, sys.unraisablehook = sys.unraisablehook, show
     try:
         yield
+    except Exception as error:
+        if came:  # what code between made of it: Python does so as it makes a class
+            raise _Ended(128 + came) from error
+        raise
     finally:
         # First of all: from here on nothing is left to tidy.
         for number in before:
