@@ -23,6 +23,7 @@ import scipy.linalg
 from jaxtyping import Array
 
 from ranet_jax.array_typing import Params
+from ranet_jax.models.layers import shapes_alone
 from ranet_jax.models.resnet import stack_equal_blocks
 
 
@@ -36,8 +37,9 @@ def _traced_params(model: nn.Module) -> Params:
     frame = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     masks = jax.ShapeDtypeStruct((1, 1, 64, 64), jnp.float32)
     valid = jax.ShapeDtypeStruct((1, 1), jnp.bool_)
-    variables = jax.eval_shape(model.init, jax.random.key(0), frame, masks, frame, masks, valid)
-    return variables["params"]
+    key = jax.random.key(0)
+    with shapes_alone():
+        return jax.eval_shape(model.init, key, frame, masks, frame, masks, valid)["params"]
 
 
 @functools.partial(jax.jit, static_argnums=1)  # one program: not one for every shape

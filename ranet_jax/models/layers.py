@@ -3,8 +3,10 @@
 The attribute `tiling` of each says how its maps lie in their arrays, see `tiling`.
 """
 
+import contextvars
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import flax.errors
@@ -26,6 +28,17 @@ from ranet_jax.models.tiling import PLAIN, Tiling
 
 # Jitted, it is traced once for each shape.
 init_kernel = jax.jit(nn.initializers.lecun_normal(), static_argnums=1)
+_shapes_alone = contextvars.ContextVar("shapes_alone", default=False)
+
+
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """In the block new parameters are zeros: half of tracing `init` is for their random values."""
+    token = _shapes_alone.set(True)
+    try:
+        yield
+    finally:
+        _shapes_alone.reset(token)
 
 
 def parameter(
@@ -39,7 +52,7 @@ def parameter(
         flax.errors.ScopeParamShapeError: the parameter that is there has another shape.
     """
     if not module.has_variable("params", name):
-        return module.param(name, init, shape)
+        return module.param(name, nn.initializers.zeros if _shapes_alone.get() else init, shape)
     value = module.get_variable("params", name)
     if value.shape != shape:
         path = module.scope.path_text

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ranet_jax.models.encoder import MatchingFeatures
-from ranet_jax.models.initialization import init_params, prepare_params
+from ranet_jax.models.initialization import abstract_params, init_params, prepare_params
+from ranet_jax.models.layers import Conv
 from ranet_jax.models.normalization import instance_norm
 from ranet_jax.models.ops import l2_normalize
 from ranet_jax.models.ranet import RANet
@@ -173,3 +174,15 @@ def test_blocks_stacked_at_once_give_what_those_stacked_in_every_step_do(monkeyp
     jax.tree.map(np.testing.assert_array_equal, apply(backbone), apply(params["backbone"]))
     twice = prepare_params(once, jnp.bfloat16)
     assert jax.tree.structure(twice) == jax.tree.structure(once)
+
+
+def test_shapes_are_those_of_what_flax_makes():
+    """They are traced with zeros for new parameters; elsewhere Flax makes random kernels."""
+    model, shapes = MODEL, abstract_params(MODEL)
+    frame, masks = jnp.zeros((1, 64, 64, 3)), jnp.zeros((1, 1, 64, 64))
+    valid = jnp.ones((1, 1), bool)
+    made = jax.eval_shape(model.init, jax.random.key(0), frame, masks, frame, masks, valid)
+    assert jax.tree.structure(shapes) == jax.tree.structure(made["params"])
+    assert jax.tree.leaves(shapes) == jax.tree.leaves(made["params"])
+    kernel = Conv(4, 3).init(jax.random.key(0), frame)["params"]["kernel"]
+    assert np.unique(kernel).size == kernel.size
