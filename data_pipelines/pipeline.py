@@ -14,7 +14,7 @@ In a config `{root}` in a name stands for its `data.root`: `videos={root}/DAVIS:
 from collections.abc import Collection
 from pathlib import Path
 
-from data_pipelines import DEFAULT_DATA_DIR, builders, built_sources, sources
+from data_pipelines import DEFAULT_DATA_DIR, sources
 from data_pipelines.config import DataConfig
 from data_pipelines.loader import Loader
 from data_pipelines.sources import Source
@@ -49,6 +49,8 @@ def open_source(
     if separator:
         raise InputError(f"{name} is no dataset: before the = goes videos or images.")
     package, _, split = name.partition(":")
+    from data_pipelines import builders, built_sources  # TFDS is slow to import
+
     builder = builders.builder(package, local(data_dir).expanduser())
     return built_sources.TfdsSource(builder, split or "train", exclude=exclude)
 

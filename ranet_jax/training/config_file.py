@@ -9,6 +9,7 @@ may import its neighbours (`import paper`), wherever it is read from. Values are
 import difflib
 import importlib
 import inspect
+import os
 import re
 import runpy
 import sys
@@ -134,7 +135,7 @@ def _neighbours(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
-            if file and Path(file).parent == folder:
+            if file and os.path.dirname(file) == str(folder):
                 del sys.modules[name]
 
 
