@@ -102,7 +102,7 @@ def pytest_collection_finish():
     Python does would take a tenth of the time of the tests."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
+    gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_collection_modifyitems(items):

@@ -209,6 +209,6 @@ def _step_of_each(alike) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(10_000, 10, 10)  # as commands do
+    gc.set_threshold(100_000, 50, 100)  # as in the processes of the tests
     program = {"devices": devices, "learning": learning, "configs": configs}[sys.argv[1]]
     program(Path(sys.argv[2]), *sys.argv[3:])
