@@ -23,8 +23,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 demo: install
 	$(BIN)/ranet demo --out demo-out
 
-# The network at its full size, compiled as users compile it: computing takes most of the time.
-FULL_SIZE := tests/models/test_parity.py tests/inference/test_video_parity.py
+# Networks at their full size, compiled as users compile them: computing takes most of the time.
+FULL_SIZE := tests/models/test_parity.py $(addprefix tests/inference/, \
+	test_video_parity.py test_default_network.py test_correction_of_bear.py)
 # All other tests are of small networks: compiling takes most of the time.
 COMPILE_SOON = XLA_FLAGS="$$($(BIN)/python tests/quick_compile.py) $(XLA_FLAGS)"
 
