@@ -37,9 +37,12 @@ def _traced_params(model: nn.Module) -> Params:
     frame = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     masks = jax.ShapeDtypeStruct((1, 1, 64, 64), jnp.float32)
     valid = jax.ShapeDtypeStruct((1, 1), jnp.bool_)
-    key = jax.random.key(0)
+
+    def init(*inputs: Array) -> Params:  # a function of its own: JAX keeps what it traced by it
+        return model.init(jax.random.key(0), *inputs)["params"]
+
     with shapes_alone():
-        return jax.eval_shape(model.init, key, frame, masks, frame, masks, valid)["params"]
+        return jax.eval_shape(init, frame, masks, frame, masks, valid)
 
 
 @functools.partial(jax.jit, static_argnums=1)  # one program: not one for every shape

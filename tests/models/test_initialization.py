@@ -178,11 +178,12 @@ def test_blocks_stacked_at_once_give_what_those_stacked_in_every_step_do(monkeyp
 
 def test_shapes_are_those_of_what_flax_makes():
     """They are traced with zeros for new parameters; elsewhere Flax makes random kernels."""
-    model, shapes = MODEL, abstract_params(MODEL)
+    shapes = abstract_params(MODEL)
     frame, masks = jnp.zeros((1, 64, 64, 3)), jnp.zeros((1, 1, 64, 64))
-    valid = jnp.ones((1, 1), bool)
-    made = jax.eval_shape(model.init, jax.random.key(0), frame, masks, frame, masks, valid)
+    inputs = frame, masks, frame, masks, jnp.ones((1, 1), bool)
+    program, made = jax.make_jaxpr(MODEL.init, return_shape=True)(jax.random.key(0), *inputs)
     assert jax.tree.structure(shapes) == jax.tree.structure(made["params"])
     assert jax.tree.leaves(shapes) == jax.tree.leaves(made["params"])
+    assert str(program).count("random_bits") > 10
     kernel = Conv(4, 3).init(jax.random.key(0), frame)["params"]["kernel"]
     assert np.unique(kernel).size == kernel.size
