@@ -35,9 +35,6 @@ def signals_are_waiting() -> bool:
 class ThreadPool(ThreadPoolExecutor):
     """Threads that `submit` starts, and whose end `shutdown` waits for, whenever a signal comes."""
 
-    def __init__(self, count: int, name: str) -> None:
-        super().__init__(count, name)
-
     def submit(self, function: Callable, *arguments: object) -> Future:
         """Has the function called in a thread, which is started where none is idle."""
         with signals_wait():
