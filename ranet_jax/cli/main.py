@@ -22,7 +22,7 @@ from ranet_jax.cli import streams
 from ranet_jax.cli.compile_cache import add_cache_argument, compile_cache
 from ranet_jax.cli.parsers import new_parser
 from ranet_jax.errors import explain, one_line
-from ranet_jax.io.threads import signals_are_waiting
+from ranet_jax.io.threads import signals_must_wait
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -155,7 +155,7 @@ def _tidy_on_signals() -> Iterator[None]:
         # It may be dropped: in a finalizer, say, or by an `except` that takes everything.
         if _REPEATS:
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-            if signals_are_waiting():
+            if signals_must_wait():
                 return
         # Often two signals come, one after the other: the second would break off the tidying.
         if not _is_ending(sys.exception()):
@@ -181,7 +181,7 @@ def _tidy_on_signals() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if came:  # what code between made of it: Python does so as it makes a class
+        if came:  # a library made an error of its own of the signal's
             raise _Ended(128 + came) from error
         raise
     finally:

@@ -221,8 +221,8 @@ def _pool(processes: int) -> Iterator[Executor | None]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        # Of one that a signal found between its start and its entry in the pool the pool knows
-        # nothing: it would wait for work, and this process for its end.
+        # Of one that Ctrl-C, which does not wait, found between its start and its entry in the pool
+        # the pool knows nothing: it would wait for work, and this process for its end.
         for process in multiprocessing.active_children():
             process.terminate()
 

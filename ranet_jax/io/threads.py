@@ -27,7 +27,7 @@ def signals_wait() -> Iterator[None]:
         _blocks -= 1
 
 
-def signals_are_waiting() -> bool:
+def signals_must_wait() -> bool:
     """Whether the main thread is in a block of `signals_wait`."""
     return _blocks > 0
 
