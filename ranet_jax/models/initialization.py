@@ -19,7 +19,6 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jaxtyping import Array
 
 from ranet_jax.array_typing import Params
@@ -148,6 +147,8 @@ def _written_directions(backbone: Params, stage: int, count: int) -> np.ndarray:
     unit variance before them, and the instance norm that reads it divides by its deviation. The
     common direction of all channels is left out.
     """
+    import scipy.linalg  # a tenth of a second, which only fresh parameters are worth
+
     covariance = 0.0
     for name, block in sorted(backbone.items()):
         if not name.startswith(f"stage{stage}_"):

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
+from scipy import ndimage
 
 from ranet_jax.errors import InputError
+from ranet_jax.io import soft_edges
 from ranet_jax.io.masks import MAX_OBJECTS, read_mask, write_mask
 from ranet_jax.io.palette import davis_palette, id_palette
 
@@ -265,3 +267,10 @@ def test_published_masks_pass(data_dir):
             np.testing.assert_array_equal(read_mask(path, first=True), np.asarray(image))
     for path in sorted(data_dir.glob("COCO128_instances/**/*.png"))[::4]:
         assert read_mask(path).any()
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([3, 7]), st.integers(0, 2**32 - 1))
+def test_the_extremes_around_a_pixel_are_those_of_scipy(height, width, side, seed):
+    labels = np.random.default_rng(seed).integers(0, 70_000, (height, width), np.int32)
+    expected = ndimage.minimum_filter(labels, side), ndimage.maximum_filter(labels, side)
+    np.testing.assert_array_equal(soft_edges._extremes(labels, side), expected)
