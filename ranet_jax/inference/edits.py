@@ -1,7 +1,6 @@
 """What changes the state of videos between two frames: objects that join, leave or are corrected.
 
-Pure; the dimension letters are those of `state.py`. Compiled, once for a shape, is what a user may
-do again and again.
+Pure; the dimension letters are those of `state.py`. Each is one program, compiled once for a shape.
 """
 
 import functools
@@ -14,17 +13,19 @@ from ranet_jax.inference.state import VideoState, slot_in_turn, track_boxes
 from ranet_jax.models.memory import EncodedTemplate
 
 
-def join(state: VideoState, new: VideoState, video: int, first_track: int) -> VideoState:
+@jax.jit
+def join(
+    state: VideoState, new: VideoState, video: Int[Array, ""], first_track: Int[Array, ""]
+) -> VideoState:
     """Writes a one-video state into a video's empty tracks, from `first_track` on.
 
     Where the new labels are not 0 they replace the video's.
     """
     videos, tracks, slots = state.valid.shape
-    count = new.valid.shape[1]
     added = new.labels[0]
     labels = jnp.where(added > 0, added + first_track * slots, state.labels[video])
-    rows = video * tracks + first_track + jnp.arange(count)
-    put = slice(first_track, first_track + count)
+    put = first_track + jnp.arange(new.valid.shape[1])
+    rows = video * tracks + put
     return VideoState(
         jax.tree.map(lambda old, own: old.at[rows].set(own), state.template, new.template),
         state.valid.at[video, put].set(new.valid[0]),
@@ -34,6 +35,7 @@ def join(state: VideoState, new: VideoState, video: int, first_track: int) -> Vi
     )
 
 
+@functools.partial(jax.jit, static_argnames="tracks")
 def with_tracks(state: VideoState, tracks: int) -> VideoState:
     """The same state with room for more tracks; they are empty and see the whole frame."""
     videos, present, slots = state.valid.shape
@@ -130,6 +132,7 @@ def remove(state: VideoState, video: Int[Array, ""], slot: Int[Array, ""]) -> Vi
     )
 
 
+@jax.jit
 def copy(state: VideoState) -> VideoState:
     """The same state in memory of its own, which a later step does not take."""
     return jax.tree.map(jnp.copy, state)

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jax.numpy as jnp
+import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from ranet_jax.array_typing import HostFrame, HostMask, Size
 from ranet_jax.errors import InputError
@@ -108,7 +108,7 @@ class VideoBatch:
         self,
         video: int,
         labels: UInt8[np.ndarray, "H W"],
-        values: Float[np.ndarray, "videos labels H W"],
+        values: Float[Array, "videos labels H W"],
     ) -> HostMask:
         """Ids at a video's own size.
 
@@ -122,7 +122,7 @@ class VideoBatch:
             labels = labels[geometry.window]
         else:
             # Only the slots in use are worth the transfer and the resizing.
-            used = np.asarray(values[video, jnp.asarray([0, *ids])])
+            used = np.asarray(_values_of(values, video, np.asarray([0, *ids])))
             labels = np.array([0, *ids], np.uint8)[unletterbox_largest(used, geometry)]
         table = np.zeros(256, np.int32)
         table[list(ids)] = list(ids.values())
@@ -143,3 +143,10 @@ class VideoBatch:
             for slot, id_ in self.ids[video].items()
             if now.ids[video].get(slot) == id_
         }
+
+
+@jax.jit  # one program: indexing is several
+def _values_of(
+    values: Float[Array, "videos labels H W"], video: Int[Array, ""], slots: Int[Array, " used"]
+) -> Float[Array, "used H W"]:
+    return values[video, slots]
