@@ -68,10 +68,12 @@ def clip_logits(
     sample = jax.vmap(functools.partial(later_frame, **augmentation), (0, 0, None, 0))
     valid = seen["valid"]
 
+    @jax.jit  # traced once for all frames, and its gradient
+    def network(params: Params, *inputs: Any) -> tuple[Logits, Float[Array, "b k c"]]:
+        return model.apply({"params": params}, *inputs, method="segment_and_pool")
+
     def segment(state: VideoState, image: Frame, previous_masks: ObjectMasks) -> _Past:
-        arguments = state.template, image, previous_masks, valid
-        found = model.apply({"params": params}, *arguments, method="segment_and_pool")
-        return _Past(state, *found)
+        return _Past(state, *network(params, state.template, image, previous_masks, valid))
 
     def next_frame(past: _Past, number: Array) -> tuple[_Past, tuple[Logits, ObjectMasks]]:
         answer = past.logits, past.pooled
