@@ -67,7 +67,6 @@ class Hooks:
             evaluated = bool(multihost_utils.broadcast_one_to_all(jnp.asarray(evaluated)))
         if not evaluated:
             self._evaluate(done, state)
-            self.log.draw_curve()
 
     def after(
         self,
@@ -107,6 +106,7 @@ class Hooks:
             stopping = stopping or self.preemption.requested
             if score is not None or last or stopping or _due(self.config.log.checkpoint, done):
                 self._save(done, state, position, score)
+                self.log.draw_curve(last=last or stopping)
         return last or stopping
 
     def _count(self, measured: TrainMetrics) -> None:
@@ -165,7 +165,6 @@ class Hooks:
             state, iterator=position, log=metrics, settings={**self.settings, "step": done}
         )
         self.checkpoints.save(done, saved, score=score)
-        self.log.draw_curve()
 
 
 class EvalInterrupted(Exception):  # noqa: N818

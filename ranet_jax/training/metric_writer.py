@@ -27,6 +27,7 @@ from ranet_jax.io.records import Record
 from ranet_jax.io.settings import whole
 
 METRICS, CURVE, TENSORBOARD = "metrics.jsonl", "curve.png", "tensorboard"
+_CURVE_SECONDS = 30  # from one drawing of the curve to the next
 Values = dict[str, Any]
 
 
@@ -146,6 +147,7 @@ class Log:
             active: False for a process that writes nothing.
         """
         self._workdir, self._steps, self._active = workdir, steps, active
+        self._drawn = time.monotonic()
         self._lines = JsonlWriter(workdir / METRICS)
         self._bar = tqdm(
             total=steps, initial=first, desc=name, unit="step", disable=None if active else True
@@ -210,11 +212,13 @@ class Log:
         """Whether held-out videos were evaluated at this step."""
         return any(r["step"] == step and "eval/J" in r for r in self._lines.read())
 
-    def draw_curve(self) -> None:
-        """Redraws `curve.png`."""
-        records = self._lines.read() if self._active else []
-        if records:
+    def draw_curve(self, *, last: bool) -> None:
+        """Redraws `curve.png` at the end, and where it is old: meanwhile the device waits."""
+        if not self._active or not (last or time.monotonic() > self._drawn + _CURVE_SECONDS):
+            return
+        if records := self._lines.read():
             draw_curve(records, self._workdir / CURVE)
+        self._drawn = time.monotonic()
 
     def _open_tensorboard(self, first: int) -> Any:
         """A writer of TensorBoard's files, or None where its package is not installed."""

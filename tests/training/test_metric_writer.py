@@ -74,12 +74,32 @@ def test_a_log_goes_on_after_the_step_it_is_told(tmp_path, capsys):
     assert steps == [2, 4, 4]
 
 
+def test_the_curve_is_drawn_from_time_to_time_and_at_the_end(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(metric_writer.time, "monotonic", lambda: now)
+    curve = tmp_path / "curve.png"
+    with metric_writer.Log(tmp_path, name="run", first=0, steps=10) as log:
+        log.draw_curve(last=True)
+        assert not curve.exists(), "there is nothing to draw"
+        log.write(2, {"loss": 0.5})
+        log.draw_curve(last=False)
+        assert not curve.exists()
+        now = 31.0
+        log.draw_curve(last=False)
+        first = curve.read_bytes()
+        log.write(4, {"loss": 0.1})
+        log.draw_curve(last=False)
+        assert curve.read_bytes() == first
+        log.draw_curve(last=True)
+        assert curve.read_bytes() != first
+
+
 def test_other_processes_write_nothing(tmp_path, capsys):
     with metric_writer.Log(tmp_path, name="run", first=0, steps=10, active=False) as log:
         log.write(2, {"loss": 1.0})
         log.show(2, {"loss": 1.0}, 1.0)
         log.overview({"kernel": np.zeros(3)})
-        log.draw_curve()
+        log.draw_curve(last=True)
         log.advance()
     assert list(tmp_path.iterdir()) == []
     captured = capsys.readouterr()
