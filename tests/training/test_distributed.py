@@ -1,9 +1,7 @@
 """Two processes joined on this machine train as one does."""
 
 import json
-import signal
 import socket
-import time
 
 import jax
 import numpy as np
@@ -84,23 +82,6 @@ def test_two_processes_do_what_one_does(data, tmp_path):
     one, other = (ranet_jax.load(workdir / "checkpoints" / "4")[1] for workdir in (alone, together))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, other)
     assert len(list((together / "images").iterdir())) == 2
-
-
-@pytest.mark.slow
-def test_all_stop_where_one_is_told_to(data, tmp_path):
-    """And what they saved is what one process goes on from."""
-    settings = SETTINGS | {"eval__every": 0, "log__images": 0, "log__checkpoint": 10_000}
-    processes = start_two(data, tmp_path, **settings | {"steps": 10_000})
-    while not (tmp_path / "metrics.jsonl").exists() or len(series(tmp_path, "loss")) < 3:
-        assert all(process.poll() is None for process in processes), processes[0].stderr.read()
-        time.sleep(0.05)
-    processes[1].send_signal(signal.SIGTERM)
-    finish(processes, 143)
-    (saved,) = (tmp_path / "checkpoints").iterdir()
-    steps = int(saved.name) + 1
-    command = small_run.start_command(data, tmp_path, **settings | {"steps": steps})
-    finish([command], 0)
-    assert len(series(tmp_path, "loss")) == steps
 
 
 @pytest.mark.parametrize(
