@@ -102,7 +102,7 @@ def test_mask_of_another_size(work, tmp_path, capsys):
 def run(work, out, *arguments) -> int:
     """With the masks that the arguments give."""
     more = ("--out", str(out), "--checkpoint", str(work / "checkpoint"))
-    return cli.main(["segment", *map(str, arguments), *more])
+    return cli.main(["segment", "--size", "96x160", *map(str, arguments), *more])
 
 
 def test_masks_at_any_frame(work, tmp_path):

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranet_jax.inference.boxes import host_extent, mask_boxes, object_box
+from ranet_jax.inference import boxes
+from ranet_jax.inference.boxes import host_extent, object_box
+
+mask_boxes = jax.jit(boxes.mask_boxes)
 
 
 def host_box(mask: np.ndarray) -> np.ndarray:
@@ -22,7 +25,7 @@ def test_boxes_equal_the_reference(reference):
         for y0, x0, y1, x1 in case["rectangles"]:
             mask[y0 : y1 + 1, x0 : x1 + 1] = True
     expected = [case["box"] for case in cases]
-    np.testing.assert_array_equal(jax.jit(mask_boxes)(masks), expected)
+    np.testing.assert_array_equal(mask_boxes(masks), expected)
     for mask, box in zip(masks, expected, strict=True):
         if mask.any():
             np.testing.assert_array_equal(host_box(mask), box)

@@ -28,12 +28,14 @@ def mask(*parts):
     return made
 
 
+@functools.cache
+def dropping(gap):
+    return jax.jit(functools.partial(drop_distant_parts, max_gap=gap))
+
+
 def kept(made, gap, template=ONE):
-    logits = jnp.where(made, 3.0, -2.0)[None, None]
-    template = jnp.asarray(template.reshape(1, 1, -1))
-    after = np.asarray(
-        jax.jit(functools.partial(drop_distant_parts, max_gap=gap))(logits, template)
-    )
+    logits = np.where(made, np.float32(3), np.float32(-2))[None, None]
+    after = np.asarray(dropping(gap)(logits, template.reshape(1, 1, -1)))
     assert np.all((after == logits) | (after < -10))
     return after[0, 0] > 0
 
@@ -65,8 +67,8 @@ def test_an_object_of_distant_parts_is_left_whole():
 
 def test_what_surrounds_a_dropped_part_is_dropped_with_it():
     """Its fringe is no foreground, but would be remembered as half of one."""
-    logits = jnp.where(mask(OBJECT), 3.0, jnp.where(mask(APART), 1.0, -0.1))
-    after = drop_distant_parts(logits[None, None], jnp.asarray(ONE.reshape(1, 1, -1)), 0.3)[0, 0]
+    logits = np.where(mask(OBJECT), 3.0, np.where(mask(APART), 1.0, -0.1)).astype(np.float32)
+    after = dropping(0.3)(logits[None, None], ONE.reshape(1, 1, -1))[0, 0]
     assert after[31, 130] < -10 and after[90, 50] == 3 and after[120, 20] == np.float32(-0.1)
 
 
@@ -102,7 +104,7 @@ def test_objects_are_told_apart_each_by_itself():
     logits = jnp.where(np.stack([first, second]), 3.0, -2.0)[None].repeat(2, 0)
     template = np.broadcast_to(ONE.reshape(-1), (2, 2, ONE.size)).copy()
     template[1, 0, 0] = 1  # of the second sample, the first object
-    after = drop_distant_parts(logits, jnp.asarray(template), 0.2) > 0
+    after = dropping(0.2)(logits, template) > 0
     alone = mask((0, 0, 40, 40))
     np.testing.assert_array_equal(after[0], [mask(OBJECT), alone])
     np.testing.assert_array_equal(after[1], [first, alone])

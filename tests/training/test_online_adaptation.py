@@ -69,13 +69,14 @@ def test_the_loss_falls(request, mode):
         else (request.getfixturevalue("single"))
     )
     losses = []
-    tune(tuned, *first_frame((3, 200)), iterations=40, on_progress=lambda _, x: losses.append(x))
+    tune(tuned, *first_frame((3, 200)), iterations=20, on_progress=lambda _, x: losses.append(x))
     assert np.isnan(losses[0]) and np.isfinite(losses[1:]).all()
     assert np.mean(losses[-5:]) < 0.8 * losses[1], losses
 
 
 def trees_equal(a, b) -> bool:
-    return jax.tree.all(jax.tree.map(lambda x, y: bool((x == y).all()), a, b))
+    # On the host: on the device every shape would be a program to compile.
+    return jax.tree.all(jax.tree.map(np.array_equal, a, b))
 
 
 def test_no_iterations_give_the_same_parameters(single):
