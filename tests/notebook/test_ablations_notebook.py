@@ -12,7 +12,7 @@ from ranet_jax.checkpoints import checkpoint
 @pytest.mark.slow
 def test_ablations(installed, small_checkpoint, tmp_path):
     settings = {"CHECKPOINT": small_checkpoint, "SIZE": (64, 96), "CLIP": SMALL, "STEPS": 1}
-    settings |= {"HEIGHT": 64, "WIDTH": 96, "VARIANTS": ("no_correlation",)}
+    settings |= {"HEIGHT": 32, "WIDTH": 64, "VARIANTS": ("no_correlation",)}
     notebook = execute("ablations", tmp_path, settings)
     check_outputs(notebook)
     work = tmp_path / "colabs"

@@ -29,7 +29,7 @@ class Still:
     batches = []
 
     def __init__(self, model, params, *, size, frame_scale, devices):
-        assert (params, size, frame_scale, devices) == ("weights", (64, 96), 1, jax.local_devices())
+        assert (params, size, frame_scale, devices) == ("weights", (32, 64), 1, jax.local_devices())
 
     def init(self, frame, mask):
         self.batches.append(len(frame))

@@ -78,8 +78,8 @@ def test_checkpoints_of_a_run_are_checkpoints(finished):
     assert settings["trained"] is True and settings["model"]["width"] == model.width == 8
     expected = {"step": 4, "name": "tiny", "stage": "video", "init_from": "none"}
     assert expected.items() <= settings.items()
-    assert settings["online"] == {"iterations": 0} and settings["size"] == [64, 96]
-    assert checkpoint.trained_at(finished) == {"size": (64, 96), "frame_scale": 1}
+    assert settings["online"] == {"iterations": 0} and settings["size"] == [32, 64]
+    assert checkpoint.trained_at(finished) == {"size": (32, 64), "frame_scale": 1}
     # The one that was evaluated, not merely the last, is the best.
     jax.tree.map(np.testing.assert_array_equal, ranet_jax.load(finished)[1], params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
