@@ -31,9 +31,10 @@ def has_soft_edges(labels: HostMask, *, gray: bool, max_objects: int | None = No
     crowded = max_objects is not None and np.count_nonzero(values) > max_objects
     if crowded and 2 * np.unique(labels[thin]).size > values.size:
         return True
-    return (gray and _has_gray_steps(labels, thin)) or (
-        _soft_fraction(labels, thin) >= _SOFT_FRACTION
-    )
+    if gray and _has_gray_steps(labels, thin):
+        return True
+    soft = thin & (low < labels) & (labels < high)
+    return _soft_fraction(labels, soft, thin) >= _SOFT_FRACTION
 
 
 def _has_gray_steps(labels: np.ndarray, thin: np.ndarray) -> bool:
@@ -47,14 +48,14 @@ def _has_gray_steps(labels: np.ndarray, thin: np.ndarray) -> bool:
     return bool(np.any(2 * np.bincount(labels[between], minlength=total.size) > total))
 
 
-def _soft_fraction(labels: np.ndarray, thin: np.ndarray) -> float:
-    """Fraction of the edges between solid regions that pass through thin in-between values.
+def _soft_fraction(labels: np.ndarray, soft: np.ndarray, thin: np.ndarray) -> float:
+    """Fraction of the edges between solid regions that pass through soft pixels.
+
+    These are the thin ones whose values lie between those of their neighbors.
 
     A thin object between two others touches a part of their outlines; blending the ids of
     neighboring regions, as resizing does, rims nearly all of them.
     """
-    low, high = _extremes(labels, 3)
-    soft = thin & (low < labels) & (labels < high)
     hard_pairs = soft_pairs = 0
     for a, b in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
         hard_pairs += np.count_nonzero((labels[a] != labels[b]) & ~thin[a] & ~thin[b])
